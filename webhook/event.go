@@ -1,0 +1,62 @@
+// Package webhook turns a POST of GitHub's into an Event: size, signature,
+// payload. It decides nothing about what follows from it.
+package webhook
+
+// Event is what a delivery means, reduced to what weir acts on.
+type Event struct {
+	Delivery string // X-GitHub-Delivery
+	Name     string // X-GitHub-Event
+	Action   string
+
+	Repo   string // owner/name
+	Pull   int    // 0 where the event has none
+	Sender Actor  // who caused it
+
+	Head    string // head commit, where the payload tells it
+	HeadRef string
+	Base    string // base branch
+	Merged  bool   // pull_request closed
+	Draft   bool
+
+	Comment  *Comment  // issue_comment
+	Review   *Review   // pull_request_review
+	CheckRun *CheckRun // check_run
+
+	Ref   string // push: full ref name
+	After string // push: the new commit
+
+	// Ignored says why an event that was parsed needs no work; "" where
+	// it may need some.
+	Ignored string
+}
+
+// Actor is a GitHub account.
+type Actor struct {
+	Login string
+	Bot   bool
+}
+
+// Comment on a pull request.
+type Comment struct {
+	ID     int64
+	Body   string
+	Author Actor
+}
+
+// Review of a pull request.
+type Review struct {
+	ID     int64
+	State  string // lower case: approved, changes_requested, commented, dismissed
+	Author Actor
+	Commit string
+}
+
+// CheckRun that somebody pressed a button on.
+type CheckRun struct {
+	ID         int64
+	Name       string
+	Head       string
+	Identifier string // of the requested action
+	AppID      int64  // the App that made the check run
+	Pulls      []int  // pull requests of Head in the same repository
+}
