@@ -30,17 +30,21 @@ type Facts interface {
 	Checks(ctx context.Context, repo, commit, branch string) ([]policy.Check, []string, error)
 }
 
+// Teams answers who belongs to a team, written org/team.
+type Teams interface {
+	Member(ctx context.Context, team, login string) (bool, error)
+}
+
 // Teller tells people what a job came to. Each method is safe to repeat: what
 // was told already is not told twice.
 type Teller interface {
-	// Tell posts or edits the comments of a result. Comments in replace are
-	// edited in place, those in outdated are minimised. It returns what
-	// stands on the pull request now. fresh says that this job has never
-	// tried to tell before, so that there is nothing to look for.
+	// Tell posts the comments of a result. Those in replace are edited in
+	// place, those in outdated are minimised. fresh says that this job has
+	// never tried to tell before, so that there is nothing to look for.
 	Tell(ctx context.Context, r Result, replace, outdated []CommentRef, fresh bool) (Told, error)
 	// Check sets one check of a commit and returns its id, which is to be
 	// given back for the next update; 0 makes a new one.
-	Check(ctx context.Context, c Check) (int64, error)
+	Check(ctx context.Context, c Check, r Result) (int64, error)
 	// Merge merges the pull request if its head is still the given one.
 	// A refusal of GitHub's comes back as text.
 	Merge(ctx context.Context, repo string, number int, head, method string) (refusal string, err error)
@@ -66,7 +70,6 @@ type Check struct {
 	Name       string
 	Status     CheckStatus
 	Title      string // one line
-	Summary    string // Markdown; check runs only
 	DetailsURL string
 }
 

@@ -56,6 +56,7 @@ type Record struct {
 	Failure  string          `json:"failure,omitempty"` // why nothing could be planned (conflict, broken weir.yaml, …)
 	Notes    []string        `json:"notes,omitempty"`
 
+	Untold   []string         `json:"untold,omitempty"`   // projects whose interrupted apply is still to be told
 	Decision *policy.Decision `json:"decision,omitempty"` // the gate's newest word
 	Posted   []policy.Posted  `json:"posted,omitempty"`   // plans that can be approved
 	Comments []CommentRef     `json:"comments,omitempty"` // plan and lock comments, oldest first

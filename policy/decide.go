@@ -12,6 +12,9 @@ func Decide(f Facts) Decision {
 	d := Decision{Requirements: []Requirement{
 		planned(f), current(f), locked(f), approved(f), mergeable(f), requested(f),
 	}}
+	if f.Unknown != "" {
+		d.Requirements = append([]Requirement{{Name: "configured", Reason: f.Unknown}}, d.Requirements...)
+	}
 	d.Nothing = !slices.ContainsFunc(f.asked(), func(p Project) bool {
 		return p.Stage == Ready || p.Stage == Unplanned
 	})

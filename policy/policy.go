@@ -18,6 +18,7 @@ type Facts struct {
 	Required []string         // names of the checks that the base branch requires; nil: not known
 	Projects []Project        // all projects of the pull request
 	Only     []string         // IDs of the projects that are to be applied; nil: all
+	Unknown  string           // why the base branch's rules cannot be read: keeps the gate closed; "" where they can
 }
 
 // Mode is the key apply of weir.yaml: what starts an apply.
@@ -143,7 +144,7 @@ type Decision struct {
 // Requirement is one condition of the gate. The same value feeds the comment,
 // the check, the audit log and `weir explain`.
 type Requirement struct {
-	Name   string `json:"name"` // planned, current, locked, approved, mergeable, asked
+	Name   string `json:"name"` // configured, planned, current, locked, approved, mergeable, asked
 	Met    bool   `json:"met"`
 	Reason string `json:"reason"`           // a sentence for people
 	Replan bool   `json:"replan,omitempty"` // a new plan would help

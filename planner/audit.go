@@ -1,0 +1,66 @@
+//go:build wip
+
+package planner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"weir/policy"
+	"weir/store"
+)
+
+// Entry is one line of the audit log (I11). Entries are only ever added, and
+// always in the commit that makes true what they say.
+type Entry struct {
+	ID       string            `json:"id"` // a ULID: entries sort by time
+	At       time.Time         `json:"at"`
+	Repo     string            `json:"repo"`
+	Pull     int               `json:"pull"`
+	Job      string            `json:"job"`
+	Who      string            `json:"who"`  // GitHub login, or "weir"
+	What     string            `json:"what"` // apply started, applied, apply failed, interrupted, locks taken, locks released, …
+	Projects []string          `json:"projects,omitempty"`
+	Head     string            `json:"head,omitempty"`
+	Digests  map[string]string `json:"digests,omitempty"` // plan digest by project
+	Decision *policy.Decision  `json:"decision,omitempty"`
+	Why      string            `json:"why,omitempty"`
+}
+
+func auditPartition(repo string) string { return "audit/" + repo }
+
+func (e Entry) write(repo string) (store.Write, error) {
+	return put(store.Key{Partition: auditPartition(repo), Sort: e.ID}, 0, e)
+}
+
+// ReadAudit returns the audit log of a repository, oldest first.
+func ReadAudit(ctx context.Context, s store.Store, repo string) ([]Entry, error) {
+	rows, err := store.All(ctx, s, auditPartition(repo), "")
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, len(rows))
+	for i, row := range rows {
+		if err := json.Unmarshal(row.Body, &entries[i]); err != nil {
+			return nil, fmt.Errorf("read audit entry %s: %w", row.Key.Sort, err)
+		}
+	}
+	return entries, nil
+}
+
+// note adds an audit entry to the next save.
+func (t *task) note(what, why string, projects ...string) *Entry {
+	who := t.job.Actor
+	if who == "" {
+		who = "weir"
+	}
+	t.audit = append(t.audit, Entry{
+		ID: ulid.Make().String(), At: time.Now().UTC(), Repo: t.job.Repo, Pull: t.job.Pull, Job: t.job.ID,
+		Who: who, What: what, Why: why, Projects: projects, Head: t.pr.Head,
+	})
+	return &t.audit[len(t.audit)-1]
+}

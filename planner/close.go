@@ -1,0 +1,187 @@
+//go:build wip
+
+package planner
+
+import (
+	"context"
+	"slices"
+
+	"weir/policy"
+)
+
+// close ends a pull request: what is to be applied on merge is applied, the
+// locks pass on, the files go. With `apply: merge` the locks stay until
+// everything is applied or somebody unlocks, as nobody else may plan on top of
+// what main says and nobody has applied.
+func (t *task) close(ctx context.Context) error {
+	if t.pr.Open {
+		return nil // reopened meanwhile, or an old delivery: order of arrival does not matter
+	}
+	again := t.rec.Closed
+	t.rec.Closed, t.rec.Merged = true, t.pr.Merged
+	left := t.leftToApply()
+	if t.pr.Merged && t.rec.Mode == policy.OnMerge && len(left) > 0 {
+		return t.applyMerged(ctx, again)
+	}
+
+	outcome, err := t.Locks.Release(ctx, t.job.Repo, t.job.Pull, nil)
+	if err != nil {
+		return err
+	}
+	if len(outcome.Granted) > 0 {
+		t.Queue.Wake()
+	}
+	if t.version == 0 {
+		return nil // weir never knew it: nothing else to end
+	}
+	if len(outcome.Released) > 0 {
+		t.note("locks released", "the pull request was closed", t.ids()...)
+	}
+	if err := t.tellClosed(ctx, left, outcome.Granted); err != nil {
+		return err
+	}
+	t.rec.Posted, t.rec.Waiting, t.rec.Decision = nil, nil, nil
+	if err := t.save(ctx); err != nil {
+		return err
+	}
+	if err := t.Checkouts.Remove(ctx, t.job.Repo, t.job.Pull); err != nil {
+		return err
+	}
+	return t.Artifacts.Remove(ctx, t.scope())
+}
+
+// applyMerged applies a pull request that was merged with `apply: merge`.
+func (t *task) applyMerged(ctx context.Context, again bool) error {
+	if !again {
+		if err := t.save(ctx); err != nil {
+			return err
+		}
+	}
+	decision, err := t.gate(ctx, policy.ByMerge, nil, false)
+	if err != nil {
+		return err
+	}
+	t.rec.Decision = &decision
+	if !decision.Open {
+		if mine := t.appliedHere(); len(mine) > 0 {
+			return t.finish(ctx, mine)
+		}
+		r := t.result(ResultClosed)
+		r.Merged, r.Decision = true, &decision
+		r.Notes = append(r.Notes, "The locks stay until it is applied, or until somebody writes `weir unlock`.")
+		if _, err := t.tell(ctx, r); err != nil {
+			return err
+		}
+		status, title := t.applyStatus(decision)
+		if err := t.check(ctx, CheckApply, status, title, r); err != nil {
+			return err
+		}
+		return t.save(ctx)
+	}
+	if err := t.applyAll(ctx, decision, nil); err != nil {
+		return err
+	}
+	if len(t.left()) > 0 {
+		return nil // told by finish; the locks stay
+	}
+	return t.close(ctx)
+}
+
+// tellClosed tells what a merge or close leaves behind; where that is nothing
+// it says nothing.
+func (t *task) tellClosed(ctx context.Context, left []string, next []int) error {
+	r := t.result(ResultClosed)
+	r.Merged, r.Next = t.pr.Merged, next
+	applied := slices.ContainsFunc(t.rec.Projects, func(p ProjectRecord) bool { return p.AppliedHead != "" })
+	if t.pr.Merged && len(left) > 0 || !t.pr.Merged && applied {
+		if _, err := t.tell(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, c := range slices.Clone(t.rec.Checks) {
+		switch {
+		case c.Name == CheckPlan && (c.Status == InProgress || c.Status == ActionRequired):
+			if err := t.check(ctx, c.Name, Cancelled, "The pull request is closed", r); err != nil {
+				return err
+			}
+		case c.Name != CheckApply || c.Status == Success:
+		case t.pr.Merged && len(left) > 0:
+			if err := t.check(ctx, c.Name, Failure, "Merged, but never applied", r); err != nil {
+				return err
+			}
+		default:
+			if err := t.check(ctx, c.Name, Cancelled, "The pull request is closed", r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leftToApply names the projects with something to apply, or that nobody
+// could plan.
+func (t *task) leftToApply() []string {
+	if t.rec.Failure != "" && len(t.rec.Projects) == 0 {
+		return nil
+	}
+	return t.left()
+}
+
+func (t *task) ids() []string {
+	names := make([]string, len(t.rec.Projects))
+	for i, p := range t.rec.Projects {
+		names[i] = p.ID
+	}
+	return names
+}
+
+// unlock gives locks back because a person asked for it: all of the pull
+// request's, or those of the named projects. Their plans can no longer be
+// applied.
+func (t *task) unlock(ctx context.Context) error {
+	only, failure := t.named()
+	if failure != "" {
+		r := t.result(ResultRefused)
+		r.Failure = failure
+		_, err := t.tell(ctx, r)
+		return err
+	}
+	if only == nil {
+		only = t.ids()
+	}
+	// Everything means everything: also a wait that no record tells of.
+	keys := t.keys(only)
+	if len(only) == len(t.rec.Projects) {
+		keys = nil
+	}
+	outcome, err := t.Locks.Release(ctx, t.job.Repo, t.job.Pull, keys)
+	if err != nil {
+		return err
+	}
+	if len(outcome.Granted) > 0 {
+		t.Queue.Wake()
+	}
+	for i := range t.rec.Projects {
+		p := &t.rec.Projects[i]
+		if !slices.Contains(only, p.ID) {
+			continue
+		}
+		if p.State == Planned || p.State == NoChanges || p.State == PlanFailed || p.State == Pending {
+			p.State, p.Job, p.Note = Pending, t.job.ID, "unlocked by "+t.job.Actor+"; `weir plan` takes the lock again"
+		}
+	}
+	t.rec.Waiting = slices.DeleteFunc(t.rec.Waiting, func(w Waiting) bool { return slices.Contains(only, w.ID) })
+	t.rec.Decision = nil
+	t.note("locks released", "weir unlock", only...)
+	r := t.result(ResultUnlocked)
+	r.Unlocked, r.Next = only, outcome.Granted
+	if _, err := t.tell(ctx, r); err != nil {
+		return err
+	}
+	if t.pr.Open && len(only) > 0 {
+		if err := t.check(ctx, CheckApply, ActionRequired, "Unlocked; waits for `weir plan`", r); err != nil {
+			return err
+		}
+	}
+	return t.save(ctx)
+}

@@ -1,0 +1,265 @@
+//go:build wip
+
+// Package planner is the core: it takes a Job through its runs to a Result.
+// One verb a file. It knows no HTTP and no Markdown.
+//
+// A job may be run again at any time: after a crash, or because GitHub did not
+// answer. Everything here is therefore written so that doing it twice is the
+// same as doing it once, except for an apply, which is never done twice.
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"weir/locks"
+	"weir/planner/artifact"
+	"weir/planner/checkout"
+	"weir/planner/terraform"
+	"weir/planner/work"
+	"weir/policy"
+	"weir/store"
+)
+
+// Planner does jobs. All fields but those that say so are needed.
+type Planner struct {
+	Store     store.Store
+	Locks     *locks.Locks
+	Queue     Queue
+	Checkouts *checkout.Repos
+	Terraform *terraform.Runner
+	Artifacts *artifact.Artifacts
+	Facts     Facts
+	Teams     Teams
+	Teller    Teller
+	Live      *Live
+	Log       *slog.Logger
+
+	DataDir    string // absolute; for terraform's data directories and the states of projects without a backend
+	AllowForks bool   // plan pull requests from forks too
+	PageURL    func(repo string, pull int) string
+	RunURL     func(id string) string
+}
+
+// Queue is what the planner needs of package work.
+type Queue interface {
+	// Accept queues jobs that follow from this one. A delivery that was
+	// accepted before is not accepted again.
+	Accept(ctx context.Context, delivery string, jobs ...work.Job) (fresh bool, err error)
+	// Fence is a write that fails unless this worker still has the job.
+	Fence(ctx context.Context, job work.Job) (store.Write, error)
+	// Wake makes the queue look for jobs that a commit of ours has added.
+	Wake()
+}
+
+// task is one job being done.
+type task struct {
+	*Planner
+	job work.Job
+	log *slog.Logger
+
+	pr      PullRequest
+	rec     Record
+	version store.Version   // of rec
+	seen    []policy.Review // as the gate has listed them last
+	audit   []Entry         // to be written with the next save
+}
+
+// verbs is the table of what a job of each kind does. Every verb begins with
+// fresh facts of the pull request.
+var verbs = map[work.Kind]func(context.Context, *task) error{
+	work.Plan:       (*task).plan,
+	work.Apply:      (*task).apply,
+	work.Gate:       (*task).apply,
+	work.Close:      (*task).close,
+	work.Unlock:     (*task).unlock,
+	work.Explain:    (*task).explain,
+	work.Help:       (*task).help,
+	work.Refuse:     (*task).refuse,
+	work.MergeGroup: (*task).mergeGroup,
+}
+
+// Do does one job. A user's mistake is told on the pull request and is no
+// error. An error is ours: the job is to be tried again.
+func (p *Planner) Do(ctx context.Context, job work.Job) error {
+	verb, ok := verbs[job.Kind]
+	if !ok {
+		return fmt.Errorf("job %s: unknown kind %q", job.ID, job.Kind)
+	}
+	t := &task{Planner: p, job: job, log: p.Log.With(
+		"job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery)}
+	if err := t.do(ctx, verb); err != nil {
+		return fmt.Errorf("%s %s#%d: %w", job.Kind, job.Repo, job.Pull, err)
+	}
+	return nil
+}
+
+func (t *task) do(ctx context.Context, verb func(context.Context, *task) error) error {
+	if t.job.Kind == work.MergeGroup || t.job.Kind == work.Refuse {
+		return verb(ctx, t)
+	}
+	var err error
+	if t.rec, t.version, err = readPull(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
+		return err
+	}
+	if err := t.lookAgain(ctx); err != nil {
+		return err
+	}
+	if served, err := t.admit(ctx); err != nil || !served {
+		return err
+	}
+	interrupted, err := t.recoverApply(ctx)
+	if err != nil {
+		return err
+	}
+	if interrupted && (t.job.Kind == work.Apply || t.job.Kind == work.Gate) {
+		return nil // told; a plan follows, and a person decides on it
+	}
+	return verb(ctx, t)
+}
+
+// lookAgain fetches the pull request: what a delivery said may be old by now.
+func (t *task) lookAgain(ctx context.Context) error {
+	pr, err := t.Facts.PullRequest(ctx, t.job.Repo, t.job.Pull)
+	if err != nil {
+		return err
+	}
+	t.pr = pr
+	t.rec.Title, t.rec.Author, t.rec.URL, t.rec.BaseRef = pr.Title, pr.Author, pr.URL, pr.Base
+	t.log = t.log.With("head", pr.Head)
+	return nil
+}
+
+// admit says whether the job may be done at all: forks only where the server
+// allows them, commands and buttons only for people with write access.
+func (t *task) admit(ctx context.Context) (bool, error) {
+	if t.pr.Fork && !t.AllowForks {
+		return false, t.tellOnce(ctx, "fork", "This pull request comes from a fork. weir does not plan forks here, because a plan runs the "+
+			"pull request's code with the server's credentials. Somebody with write access can push the branch to this repository instead.")
+	}
+	if t.job.Actor == "" || t.job.Command == nil {
+		return true, nil
+	}
+	right, err := t.Facts.Right(ctx, t.job.Repo, t.job.Actor)
+	if err != nil {
+		return false, err
+	}
+	if right.CanWrite() {
+		return true, nil
+	}
+	r := t.result(ResultNotServed)
+	r.Text = fmt.Sprintf("%s has no write access to this repository, so `weir %s` was not done.", t.job.Actor, t.job.Kind)
+	_, err = t.tell(ctx, r)
+	return false, err
+}
+
+// save writes the record, the audit entries that wait and whatever else is
+// given, in one commit, provided that this worker still has the job. The
+// record's own write comes first.
+func (t *task) save(ctx context.Context, also ...store.Write) error {
+	fence, err := t.Queue.Fence(ctx, t.job)
+	if err != nil {
+		return err
+	}
+	t.rec.Updated = time.Now().UTC()
+	own, err := put(pullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
+	if err != nil {
+		return err
+	}
+	writes := append([]store.Write{own, fence}, also...)
+	for _, e := range t.audit {
+		w, err := e.write(t.rec.Repo)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, w)
+	}
+	if err := commit(ctx, t.Store, writes...); err != nil {
+		return fmt.Errorf("save pull request: %w", err)
+	}
+	t.audit = nil
+	now, err := t.Store.Get(ctx, own.Key)
+	if err != nil {
+		return fmt.Errorf("save pull request: %w", err)
+	}
+	t.version = now[0].Version
+	return nil
+}
+
+// saveRuns stores runs, and after them the record that names them.
+func (t *task) saveRuns(ctx context.Context, runs []*Run) error {
+	for some := range slices.Chunk(runs, store.MaxWrites) {
+		keys := make([]store.Key, len(some))
+		for i, run := range some {
+			keys[i] = runKey(run.ID)
+		}
+		rows, err := t.Store.Get(ctx, keys...)
+		if err != nil {
+			return fmt.Errorf("save runs: %w", err)
+		}
+		writes := make([]store.Write, len(some))
+		for i, run := range some {
+			if writes[i], err = put(keys[i], rows[i].Version, run); err != nil {
+				return err
+			}
+		}
+		if err := commit(ctx, t.Store, writes...); err != nil {
+			return fmt.Errorf("save runs: %w", err)
+		}
+	}
+	return t.save(ctx)
+}
+
+// project finds a project of the record by its ID.
+func (t *task) project(id string) *ProjectRecord {
+	for i := range t.rec.Projects {
+		if t.rec.Projects[i].ID == id {
+			return &t.rec.Projects[i]
+		}
+	}
+	return nil
+}
+
+// GiveUp tells people that a job ended in an error of ours and will not be
+// tried again.
+func (p *Planner) GiveUp(ctx context.Context, job work.Job, cause error) {
+	t := &task{Planner: p, job: job, log: p.Log.With("job", job.ID, "repo", job.Repo, "pull", job.Pull)}
+	if err := t.giveUp(ctx, cause); err != nil {
+		t.log.Error("a job was given up and could not be told of", "err", err)
+	}
+}
+
+func (t *task) giveUp(ctx context.Context, cause error) error {
+	if t.job.Pull == 0 {
+		return nil
+	}
+	var err error
+	if t.rec, t.version, err = readPull(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
+		return err
+	}
+	r := t.result(ResultInternal)
+	r.Text = fmt.Sprintf("Internal error while doing `%s` (job %s). Nothing more will be tried by itself; `weir plan` starts anew. "+
+		"The server's log says more under this job.", t.job.Kind, t.job.ID)
+	if _, err := t.tell(ctx, r); err != nil {
+		return err
+	}
+	t.log.Error("gave up", "err", cause)
+	for _, c := range t.rec.Checks {
+		if c.Status == InProgress {
+			if err := t.check(ctx, c.Name, Failure, "Internal error, job "+t.job.ID, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// superseded reports whether the job ended because a newer event took its
+// place, and the shutdown of the server likewise: not an error of ours.
+func superseded(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), work.ErrSuperseded)
+}
