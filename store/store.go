@@ -14,11 +14,14 @@ import (
 
 // Limits that every engine enforces alike, so that what works on the embedded
 // store works on DynamoDB too. They come from DynamoDB's TransactWriteItems
-// (100 actions a transaction) and item size (400 KB with keys and attributes).
+// (100 actions and 4 MB a transaction), item size (400 KB with keys and
+// attributes) and sort keys (1,024 bytes). What is over a limit gets an
+// *InvalidError.
 const (
 	MaxWrites = 100
 	MaxBody   = 380 << 10
-	MaxKey    = 900 // bytes, partition and sort each
+	MaxKey    = 900        // bytes, partition and sort each
+	MaxCommit = 3800 << 10 // bytes of keys and bodies in one commit
 )
 
 // Key names one record. Both parts are non-empty. Records of one partition
@@ -84,7 +87,10 @@ type Store interface {
 
 	// Commit makes all writes or none. If an expectation does not hold, it
 	// changes nothing and returns a *ConflictError. Each key may occur once.
-	// Any other error leaves open whether the writes happened.
+	// A commit that breaks this or a limit changes nothing and returns an
+	// *InvalidError. A context that was cancelled before the call changes
+	// nothing. Any other error leaves open whether the writes happened.
+	// A commit without writes does nothing.
 	Commit(ctx context.Context, writes ...Write) error
 
 	// Ready says whether the store can take writes now.
