@@ -1,0 +1,157 @@
+package artifact
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// cloud is as much of S3 and KMS as artifacts use: objects of one bucket, and
+// a key that "encrypts" by turning bytes around.
+type cloud struct {
+	mu      sync.Mutex
+	objects map[string][]byte
+	kms     []string // operations asked for
+	locked  bool     // KMS refuses
+}
+
+func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if op := r.Header.Get("X-Amz-Target"); op != "" {
+		c.serveKMS(w, r, strings.TrimPrefix(op, "TrentService."))
+		return
+	}
+	key := strings.TrimPrefix(r.URL.Path, "/bucket/")
+	switch {
+	case r.Method == http.MethodGet && r.URL.Query().Get("list-type") == "2":
+		type object struct {
+			Key, LastModified string
+			Size              int
+		}
+		var list struct {
+			XMLName  xml.Name `xml:"ListBucketResult"`
+			Contents []object
+		}
+		for k := range c.objects {
+			if strings.HasPrefix(k, r.URL.Query().Get("prefix")) {
+				list.Contents = append(list.Contents, object{k, "2026-01-02T03:04:05Z", len(c.objects[k])})
+			}
+		}
+		_ = xml.NewEncoder(w).Encode(list)
+	case r.Method == http.MethodPut:
+		b, _ := io.ReadAll(r.Body)
+		c.objects[key] = b
+	case r.Method == http.MethodDelete:
+		delete(c.objects, key)
+		w.WriteHeader(http.StatusNoContent)
+	case c.objects[key] == nil:
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<Error><Code>NoSuchKey</Code></Error>")
+	default:
+		_, _ = w.Write(c.objects[key])
+	}
+}
+
+func (c *cloud) serveKMS(w http.ResponseWriter, r *http.Request, op string) {
+	c.kms = append(c.kms, op)
+	var in struct{ Plaintext, CiphertextBlob []byte }
+	_ = json.NewDecoder(r.Body).Decode(&in)
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	fail := func(kind string) {
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]string{"__type": kind})
+	}
+	turned := func(b []byte) string {
+		b = bytes.Clone(b)
+		slices.Reverse(b)
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	switch {
+	case c.locked:
+		fail("DisabledException")
+	case op == "Encrypt":
+		_ = json.NewEncoder(w).Encode(map[string]string{"CiphertextBlob": turned(append([]byte("KMS:"), in.Plaintext...))})
+	case !bytes.HasSuffix(in.CiphertextBlob, []byte(":SMK")):
+		fail("InvalidCiphertextException")
+	default:
+		_ = json.NewEncoder(w).Encode(map[string]string{"Plaintext": turned(bytes.TrimSuffix(in.CiphertextBlob, []byte(":SMK")))})
+	}
+}
+
+func TestS3AndKMS(t *testing.T) {
+	for _, k := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ENDPOINT_URL"} {
+		t.Setenv(k, "")
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	c := &cloud{objects: map[string][]byte{}}
+	srv := httptest.NewServer(c)
+	defer srv.Close()
+
+	ctx := context.Background()
+	a, err := Open(ctx, Config{
+		Bucket:  "s3://bucket?region=eu-west-1&use_path_style=true&request_checksum_calculation=when_required&response_checksum_validation=when_required&endpoint=" + srv.URL,
+		SealKey: "awskms:///alias/weir?region=eu-west-1&endpoint=" + srv.URL,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	if len(c.kms) != 0 {
+		t.Errorf("opening asked KMS to %q", c.kms)
+	}
+	if err := a.Check(ctx); err != nil {
+		t.Error(err)
+	}
+
+	data := []byte("plan with a secret in it")
+	digest, err := a.Put(ctx, acme, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Put(ctx, Scope{"acme/app", 12}, data); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Get(ctx, acme, digest); err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	object := c.objects["acme/app/1/"+digest]
+	if object == nil || bytes.Contains(object, []byte("secret")) {
+		t.Errorf("stored %q, want it sealed under its key", object)
+	}
+
+	// A key that refuses is no damage: the artifact may be read later.
+	c.locked = true
+	var damaged *DamagedError
+	if _, err := a.Get(ctx, acme, digest); err == nil || errors.As(err, &damaged) {
+		t.Errorf("with a disabled key: %v, want an error that is no DamagedError", err)
+	}
+	c.locked = false
+	object[headerSize] ^= 1
+	object[headerSize+dataKeySize+3] ^= 1 // the end of KMS's envelope
+	if _, err := a.Get(ctx, acme, digest); !errors.As(err, &damaged) {
+		t.Errorf("with a changed key: %v, want a DamagedError", err)
+	}
+
+	if err := a.Remove(ctx, acme); err != nil {
+		t.Fatal(err)
+	}
+	var missing *NotFoundError
+	if _, err := a.Get(ctx, acme, digest); !errors.As(err, &missing) {
+		t.Errorf("after Remove: %v, want a NotFoundError", err)
+	}
+	if len(c.objects) != 1 {
+		t.Errorf("%d objects left, want the other pull request's", len(c.objects))
+	}
+}
