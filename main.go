@@ -1,0 +1,89 @@
+//go:build wip
+
+// Weir is a pull-request bot for Terraform and OpenTofu.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"weir/integration/demo"
+	"weir/server"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// Exit codes.
+const (
+	fine    = 0
+	failed  = 1
+	misused = 2
+)
+
+type commands struct {
+	Server struct {
+		Config string `help:"Configuration file; without it the environment alone." placeholder:"FILE" type:"path"`
+	} `cmd:"" help:"Serve webhooks, do jobs, show pages."`
+	Demo struct {
+		Once bool `help:"Play the story once, print every comment, check each step, and end."`
+	} `cmd:"" help:"Show the main job on this machine: no account, nothing to install."`
+	Validate struct {
+		Dir string `arg:"" optional:"" default:"." help:"Repository to check."`
+	} `cmd:"" help:"Check a repository's configuration and list its projects."`
+	Version struct{} `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program: it ends when its command does, or soon after ctx.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	var cli commands
+	exit := -1
+	parser, err := kong.New(&cli, kong.Name("weir"), kong.Description("A pull-request bot for Terraform and OpenTofu."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }))
+	if err != nil {
+		fmt.Fprintln(stderr, "weir:", err)
+		return failed
+	}
+	parsed, err := parser.Parse(args)
+	if exit == fine { // --help has answered
+		return fine
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "weir: %v\nTry: weir --help\n", err)
+		return misused
+	}
+	switch parsed.Command() {
+	case "server":
+		err = server.Main(ctx, cli.Server.Config, environ, version, stderr)
+	case "demo":
+		err = demo.Run(ctx, demo.Options{Once: cli.Demo.Once, Version: version, Environ: environ, Out: stdout, Log: stderr})
+	case "validate", "validate <dir>":
+		err = server.Validate(cli.Validate.Dir, stdout)
+	case "version":
+		_, err = fmt.Fprintln(stdout, "weir", version)
+	}
+	var misuse interface{ Misused() bool }
+	switch {
+	case err == nil:
+		return fine
+	case errors.As(err, &misuse) && misuse.Misused():
+		fmt.Fprintln(stderr, "weir:", err)
+		return misused
+	}
+	fmt.Fprintln(stderr, "weir:", err)
+	return failed
+}

@@ -1,0 +1,361 @@
+//go:build wip
+
+// Package server wires weir together and answers HTTP.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"weir/locks"
+	"weir/planner"
+	"weir/planner/artifact"
+	"weir/planner/checkout"
+	"weir/planner/terraform"
+	"weir/planner/work"
+	"weir/server/config"
+	"weir/server/github"
+	"weir/store"
+	"weir/store/bolt"
+	"weir/templates"
+	"weir/webhook"
+)
+
+// Times that are not worth a key of the configuration.
+const (
+	workers      = 32               // jobs at once; terraform has a limit of its own
+	lease        = 20 * time.Second // a worker that has not moved for so long is dead
+	drainPlans   = 20 * time.Second // how long a shutdown waits for running plans
+	terraformEnd = 30 * time.Second // between SIGINT and SIGKILL of a cancelled terraform
+	tidyEvery    = 6 * time.Hour
+	keepHistory  = 30 * 24 * time.Hour
+)
+
+// Server is a running weir.
+type Server struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	version  string
+	store    store.Store
+	locks    *locks.Locks
+	queue    *work.Queue
+	planner  *planner.Planner
+	github   *github.Client
+	receiver *webhook.Receiver
+	desk     desk
+	metrics  *metrics
+	pages    *templates.Pages
+	listener net.Listener
+	http     *http.Server
+	closers  []closer // ended last in, first out
+}
+
+type closer struct {
+	name  string
+	close func() error
+}
+
+// Main is `weir server`: it reads the configuration, serves until ctx ends and
+// lets a running apply finish.
+func Main(ctx context.Context, file string, environ []string, version string, stderr io.Writer) error {
+	cfg, warnings, err := config.Load(file, environ)
+	if err != nil {
+		return misuse{err}
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cfg.Level()}))
+	for _, warning := range warnings {
+		log.Warn(warning)
+	}
+	if _, err := fmt.Fprintln(stderr, "weir", version, "with this configuration:"); err != nil {
+		return err
+	}
+	if err := cfg.Print(stderr); err != nil {
+		return err
+	}
+	s, err := New(ctx, cfg, environ, version, log)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// misuse is an error of the person who started weir: exit code 2.
+type misuse struct{ error }
+
+func (misuse) Misused() bool   { return true }
+func (m misuse) Unwrap() error { return m.error }
+
+// New builds the server from its parts, in the order in which they depend on
+// each other, and listens. Nobody else calls an adapter's constructor.
+func New(ctx context.Context, cfg *config.Config, environ []string, version string, log *slog.Logger) (s *Server, err error) {
+	s = &Server{cfg: cfg, log: log, version: version}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	tmp := filepath.Join(cfg.DataDir, "tmp")
+	for _, dir := range []string{cfg.DataDir, filepath.Join(cfg.DataDir, "terraform"), filepath.Join(cfg.DataDir, "states")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return s, fmt.Errorf("data_dir: %w", err)
+		}
+	}
+
+	file, err := cfg.BoltFile()
+	if err != nil {
+		return s, err
+	}
+	db, err := bolt.Open(file)
+	if err != nil {
+		return s, err
+	}
+	s.store = db
+	s.onClose("store", db.Close)
+	// Only now is it certain that no other weir uses this directory.
+	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o700)); err != nil {
+		return s, fmt.Errorf("data_dir: %w", err)
+	}
+
+	s.queue = &work.Queue{Store: db, Worker: ulid.Make().String(), Lease: lease, Exclusive: true, Log: log}
+	s.locks = &locks.Locks{Store: db, Grant: s.grant}
+
+	artifacts, err := artifact.Open(ctx, artifact.Config{Bucket: cfg.Artifacts, SealKey: cfg.SealKey})
+	if err != nil {
+		return s, err
+	}
+	s.onClose("artifacts", artifacts.Close)
+
+	if s.github, err = github.New(s.githubConfig()); err != nil {
+		return s, err
+	}
+	live, err := planner.NewLive(filepath.Join(cfg.DataDir, "live"))
+	if err != nil {
+		return s, err
+	}
+	digestKey, err := artifact.SecretFile(filepath.Join(cfg.DataDir, "digest.key"))
+	if err != nil {
+		return s, err
+	}
+	runner := &terraform.Runner{
+		Binary: cfg.Terraform.Binary, Env: cfg.Terraform.Env, Environ: environ, CacheDir: filepath.Join(cfg.DataDir, "providers"),
+		MaxParallel: cfg.Terraform.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
+	}
+	s.planner = &planner.Planner{
+		Store: db, Locks: s.locks, Queue: s.queue,
+		Checkouts: &checkout.Repos{Dir: filepath.Join(cfg.DataDir, "git"), Token: s.github.Token, Allow: s.allowClone, Log: log},
+		Terraform: runner, Artifacts: artifacts,
+		Facts: s.github, Teams: s.github, Teller: &teller{github: s.github, names: cfg.CommandNames, log: log},
+		Live: live, Log: log, DataDir: cfg.DataDir, AllowForks: cfg.AllowForks,
+		PageURL: s.pullURL, RunURL: s.runURL,
+	}
+	s.queue.GiveUp = s.planner.GiveUp
+
+	s.metrics = newMetrics(s.pendingJobs, func() float64 { return float64(runner.Running()) })
+	secrets := make([][]byte, 0, 2)
+	for _, secret := range cfg.WebhookSecrets() {
+		secrets = append(secrets, []byte(secret.Reveal()))
+	}
+	s.receiver = &webhook.Receiver{Secrets: secrets}
+	s.desk = desk{Serves: cfg.Serves, Names: cfg.CommandNames}
+	if s.pages, err = templates.NewPages(); err != nil {
+		return s, err
+	}
+
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return s, fmt.Errorf("listen: %w", err)
+	}
+	s.onClose("listener", func() error { return ignoreClosed(s.listener.Close()) })
+	s.http = &http.Server{
+		Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+func (s *Server) githubConfig() github.Config {
+	c := github.Config{
+		BaseURL: s.cfg.GitHub.BaseURL, Log: s.log,
+		OnCall: func(method, route string, status int, took time.Duration) { s.metrics.call(method, route, status, took) },
+	}
+	if s.cfg.GitHub.App.ID != 0 {
+		c.App = &github.App{ID: s.cfg.GitHub.App.ID, PrivateKey: []byte(s.cfg.GitHub.App.PrivateKey.Reveal())}
+		return c
+	}
+	if s.cfg.GitHub.TokenFile != "" {
+		c.TokenFile = s.cfg.GitHub.TokenFile
+	} else {
+		c.Token = s.cfg.GitHub.Token.Reveal()
+	}
+	return c
+}
+
+// URL is where the server listens.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+func (s *Server) onClose(name string, f func() error) {
+	s.closers = append(s.closers, closer{name, f})
+}
+
+func (s *Server) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		c := s.closers[i]
+		if err := c.close(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", c.name, err))
+		}
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Run serves and does jobs until ctx ends. Then it takes no more deliveries,
+// gives running plans a bounded time (they are done again at the next start),
+// waits for running applies, and closes the store.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	s.log.Info("ready", "listen", s.listener.Addr().String(), "public_url", s.cfg.PublicURL, "version", s.version)
+
+	jobs, stopJobs := context.WithCancel(ctx)
+	defer stopJobs()
+	worked := make(chan error, 1)
+	go func() { worked <- s.queue.Run(jobs, workers, s.do) }()
+	go s.learnSelf(jobs)
+	go s.tidy(jobs)
+
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping: no more deliveries are taken; a running apply is waited for")
+	case err = <-served:
+		err = fmt.Errorf("serve: %w", err)
+	}
+	// The listener goes first, so that GitHub notes each delivery that
+	// comes from now on as failed; answers that are under way are given.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if shutErr := s.http.Shutdown(end); shutErr != nil {
+		_ = s.http.Close() // live logs that somebody still follows
+	}
+	stopJobs()
+	if workErr := <-worked; workErr != nil && !errors.Is(workErr, context.Canceled) {
+		err = errors.Join(err, workErr)
+	}
+	return errors.Join(err, s.close())
+}
+
+// do does one job and counts it.
+func (s *Server) do(ctx context.Context, job work.Job) error {
+	start := time.Now()
+	err := s.planner.Do(ctx, job)
+	outcome := "done"
+	if err != nil {
+		outcome = "error"
+	}
+	s.metrics.jobs.WithLabelValues(string(job.Kind), outcome).Inc()
+	s.metrics.jobTime.WithLabelValues(string(job.Kind)).Observe(time.Since(start).Seconds())
+	return err
+}
+
+// grant queues the plan of a pull request that is handed locks, in the commit
+// that hands them over (I10).
+func (s *Server) grant(ctx context.Context, repo string, pull int) ([]store.Write, error) {
+	return s.queue.Writes(ctx, work.Job{Kind: work.Plan, Repo: repo, Pull: pull, Trigger: "lock passed on"})
+}
+
+// learnSelf asks GitHub who weir is, so that it never obeys itself. Until that
+// is known its own comments are recognised by their marker.
+func (s *Server) learnSelf(ctx context.Context) {
+	login, _, err := s.github.Self(ctx)
+	if err != nil {
+		s.log.Warn("GitHub does not say who weir is; its own comments are recognised by their marker", "err", err)
+		return
+	}
+	s.self.Store(&login)
+}
+
+// tidy removes what nobody needs any more, at start and then now and again.
+func (s *Server) tidy(ctx context.Context) {
+	for {
+		if err := s.tidyOnce(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("tidying up failed; it is tried again later", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tidyEvery):
+		}
+	}
+}
+
+func (s *Server) tidyOnce(ctx context.Context) error {
+	pulls, err := planner.ReadPulls(ctx, s.store)
+	if err != nil {
+		return err
+	}
+	open := map[string]bool{}
+	for _, p := range pulls {
+		if !p.Closed {
+			open[fmt.Sprintf("%s#%d", p.Repo, p.Pull)] = true
+		}
+	}
+	if err := s.planner.Checkouts.Sweep(ctx, func(repo string, pull int) bool { return open[fmt.Sprintf("%s#%d", repo, pull)] }); err != nil {
+		return err
+	}
+	return s.queue.Purge(ctx, keepHistory)
+}
+
+func (s *Server) pendingJobs() float64 {
+	n, err := s.queue.Pending(context.Background())
+	if err != nil {
+		return -1
+	}
+	return float64(n)
+}
+
+func (s *Server) pullURL(repo string, pull int) string {
+	return fmt.Sprintf("%s/pulls/%s/%d", s.cfg.PublicURL, repo, pull)
+}
+
+func (s *Server) runURL(id string) string { return s.cfg.PublicURL + "/runs/" + id }
+
+// allowClone keeps the token from a host that is not GitHub's: the API must
+// name a clone URL on its own host, or on github.com for api.github.com.
+func (s *Server) allowClone(cloneURL string) error {
+	api, err := url.Parse(s.cfg.GitHub.BaseURL)
+	if err != nil {
+		return err
+	}
+	clone, err := url.Parse(cloneURL)
+	if err != nil {
+		return fmt.Errorf("clone URL: %w", err)
+	}
+	host := strings.TrimPrefix(api.Hostname(), "api.")
+	same := strings.EqualFold(clone.Hostname(), host) || strings.EqualFold(clone.Hostname(), api.Hostname())
+	if config.IsLoopback(api.Hostname()) && config.IsLoopback(clone.Hostname()) {
+		same = true
+	}
+	if !same || clone.Scheme != "https" && !config.IsLoopback(clone.Hostname()) {
+		return fmt.Errorf("clone URL %s is not on %s: it gets no token", cloneURL, host)
+	}
+	return nil
+}
