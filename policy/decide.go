@@ -181,7 +181,7 @@ func voidReason(f Facts, review Review) string {
 	if !ok {
 		return fmt.Sprintf("%s approved %s before its present plan was shown", who, short(review.Commit))
 	}
-	if diff := differ(seen.Digests, f.Projects); len(diff) > 0 {
+	if diff := differ(seen.Digests, f); len(diff) > 0 {
 		return fmt.Sprintf("%s approved %s, the head is now %s and what it does differs in %s",
 			who, short(review.Commit), short(f.Pull.Head), list(diff))
 	}
@@ -206,22 +206,18 @@ func seenBy(review Review, posted []Posted) (Posted, bool) {
 	return Posted{}, false
 }
 
-// differ names the projects whose change is not the one that was seen.
-// Projects that have been applied since are left out: their change is done.
-func differ(seen map[string]string, now []Project) []string {
+// differ names the projects whose change is not the one that was seen. Those
+// that have been applied since are left out: their change is done. A change
+// that was seen and has gone counts too, whatever is asked for now.
+func differ(seen map[string]string, f Facts) []string {
 	var diff []string
-	known := map[string]bool{}
-	for _, p := range now {
-		known[p.ID] = true
-		if p.Stage == Done {
-			continue
-		}
-		if was, ok := seen[p.ID]; !ok || was != p.Digest {
+	for _, p := range f.asked() {
+		if was, ok := seen[p.ID]; p.Stage != Done && (!ok || was != p.Digest) {
 			diff = append(diff, p.ID)
 		}
 	}
 	for id, digest := range seen {
-		if !known[id] && digest != "" {
+		if digest != "" && !slices.ContainsFunc(f.Projects, func(p Project) bool { return p.ID == id }) {
 			diff = append(diff, id)
 		}
 	}

@@ -1,0 +1,266 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+const (
+	head1 = "1111111aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	head2 = "2222222bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+func at(minute int) time.Time { return time.Date(2026, 11, 21, 9, minute, 0, 0, time.UTC) }
+
+// open returns facts with which the gate is open.
+func open() Facts {
+	return Facts{
+		Pull:    Pull{Number: 7, Author: "alice", Head: head1, Base: "main", Open: true, MergeableState: "clean"},
+		Mode:    OnApproval,
+		Trigger: ByReview,
+		Rights:  map[string]Right{"alice": Write, "bob": Write, "carol": Admin, "eve": Read},
+		Reviews: []Review{{ID: 12, Author: "bob", State: "approved", Commit: head1, Submitted: at(5)}},
+		Posted:  []Posted{{Head: head1, Digests: map[string]string{"prod": "d1", "dev": ""}, At: at(4), ReviewsBefore: 11}},
+		Projects: []Project{
+			{ID: "dev", Stage: Unchanged, PlanHead: head1, Owner: 7},
+			{ID: "prod", Stage: Ready, PlanHead: head1, Digest: "d1", Owner: 7},
+		},
+	}
+}
+
+func TestDecide(t *testing.T) {
+	no, yes := false, true
+	for _, tt := range []struct {
+		name   string
+		change func(*Facts)
+		unmet  string // name of the requirement that closes the gate; "" for open
+		reason string // part of its reason
+	}{
+		{"everything is met", func(*Facts) {}, "", ""},
+
+		// I3: an approval is for a plan that the reviewer could see.
+		{"nobody reviewed", func(f *Facts) { f.Reviews = nil }, "approved", "an approval of somebody with write access"},
+		{"the author approves", func(f *Facts) { f.Reviews[0].Author = "alice" }, "approved", "alice is the author"},
+		{"the author in other letters", func(f *Facts) { f.Reviews[0].Author = "Alice"; f.Rights["Alice"] = Write }, "approved", "is the author"},
+		{"an outsider approves", func(f *Facts) { f.Reviews[0].Author = "eve" }, "approved", "eve has no write access"},
+		{"somebody unknown approves", func(f *Facts) { f.Reviews[0].Author = "mallory" }, "approved", "no write access"},
+		{"a bot approves", func(f *Facts) { f.Reviews[0].Bot = true }, "approved", "is a bot"},
+		{"approved before the plan was shown", func(f *Facts) { f.Reviews[0].Submitted = at(3) }, "approved", "before its present plan was shown"},
+		{"approved in the same second", func(f *Facts) { f.Reviews[0].Submitted = at(4) }, "", ""},
+		{"in the same second, but listed before", func(f *Facts) { f.Reviews[0].Submitted = at(4); f.Reviews[0].ID = 11 }, "approved", "before"},
+		{"a review without a time counts by its number", func(f *Facts) { f.Reviews[0].Submitted = time.Time{} }, "", ""},
+		{"approved another commit", func(f *Facts) { f.Reviews[0].Commit = head2 }, "approved", "before its present plan was shown"},
+		{"no plan was ever posted", func(f *Facts) { f.Posted = nil }, "approved", "before its present plan was shown"},
+		{"pushed, and the plan does the same", func(f *Facts) { push(f, "d1") }, "", ""},
+		{"pushed, and the plan differs", func(f *Facts) { push(f, "d2") }, "approved", "differs in prod"},
+		{"pushed, and one more project changes", func(f *Facts) {
+			push(f, "d1")
+			f.Projects = append(f.Projects, Project{ID: "stage", Stage: Ready, PlanHead: head2, Digest: "d9", Owner: 7})
+		}, "approved", "differs in stage"},
+		{"pushed, and an approved change is gone", func(f *Facts) {
+			push(f, "d1")
+			f.Projects = []Project{{ID: "dev", Stage: Ready, PlanHead: head2, Digest: "d5", Owner: 7}}
+		}, "approved", "differs in dev, prod"},
+		{"planned again for the same commit, and it differs", func(f *Facts) {
+			f.Posted = append(f.Posted, Posted{Head: head1, Digests: map[string]string{"prod": "d2", "dev": ""}, At: at(6), ReviewsBefore: 12})
+			f.Projects[1].Digest = "d2"
+		}, "approved", "differs in prod"},
+		{"the newer of two plans of a commit was approved", func(f *Facts) {
+			f.Posted = append(f.Posted, Posted{Head: head1, Digests: map[string]string{"prod": "d2", "dev": ""}, At: at(6), ReviewsBefore: 12})
+			f.Projects[1].Digest = "d2"
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "approved", Commit: head1, Submitted: at(7)})
+		}, "", ""},
+		{"the old plan comes back", func(f *Facts) {
+			f.Posted = append(f.Posted,
+				Posted{Head: head1, Digests: map[string]string{"prod": "d2", "dev": ""}, At: at(6), ReviewsBefore: 12},
+				Posted{Head: head1, Digests: map[string]string{"prod": "d1", "dev": ""}, At: at(8), ReviewsBefore: 12})
+		}, "", ""},
+		{"one project was applied since", func(f *Facts) {
+			f.Posted[0].Digests["dev"] = "d0"
+			f.Projects[0] = Project{ID: "dev", Stage: Done, PlanHead: head1, Digest: "d0", Owner: 7}
+		}, "", ""},
+
+		// The latest word of each person.
+		{"approved, then a comment", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "commented", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+		{"approved, then dismissed", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "dismissed", Commit: head1, Submitted: at(6)})
+		}, "approved", "an approval"},
+		{"approved, then changes requested", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "changes_requested", Commit: head1, Submitted: at(6)})
+		}, "approved", "bob requested changes"},
+		{"changes requested, then approved by the same", func(f *Facts) {
+			f.Reviews = append([]Review{{ID: 10, Author: "bob", State: "changes_requested", Commit: head1, Submitted: at(1)}}, f.Reviews...)
+		}, "", ""},
+		{"a standing request for changes outweighs any approval", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "carol", State: "changes_requested", Commit: head2, Submitted: at(6)})
+		}, "approved", "carol requested changes"},
+		{"a request for changes by an outsider does not close it", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "eve", State: "changes_requested", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+
+		// Rules.
+		{"two are needed", func(f *Facts) { f.Rules = []Rule{{Text: "2 approvals", Count: 2}} }, "approved", "2 approvals (so far 1)"},
+		{"two are there", func(f *Facts) {
+			f.Rules = []Rule{{Text: "2 approvals", Count: 2}}
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "carol", State: "approved", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+		{"one of a team is needed", func(f *Facts) { f.Rules = []Rule{{Text: "1 of acme/sec", Count: 1, Among: []string{"carol"}}} }, "approved", "acme/sec"},
+		{"nobody is in the team", func(f *Facts) { f.Rules = []Rule{{Text: "1 of acme/sec", Count: 1, Among: []string{}}} }, "approved", "acme/sec"},
+		{"the rules cannot be read", func(f *Facts) { f.Unknown = "weir.yaml of main is broken" }, "configured", "broken"},
+
+		// I2: the newest commit, the newest base.
+		{"pushed and not planned yet", func(f *Facts) { f.Pull.Head = head2 }, "current", "the head is now 2222222"},
+		{"the base touched a project", func(f *Facts) { f.Projects[1].BaseTouched = true }, "current", "main has changed files of prod"},
+		{"a plan failed", func(f *Facts) { f.Projects[0].Stage = Unplanned; f.Projects[0].Why = "its plan failed" }, "planned", "dev: its plan failed"},
+		{"nothing planned", func(f *Facts) { f.Projects = nil }, "planned", "no plan yet"},
+
+		// I1: the lock.
+		{"somebody else owns a lock", func(f *Facts) { f.Projects[1].Owner = 8 }, "locked", "prod (owned by #8)"},
+		{"the lock was given back", func(f *Facts) { f.Projects[1].Owner = 0 }, "locked", "was given back"},
+
+		{"draft", func(f *Facts) { f.Pull.Draft = true }, "mergeable", "draft"},
+		{"closed", func(f *Facts) { f.Pull.Open = false }, "mergeable", "closed"},
+		{"conflict", func(f *Facts) { f.Pull.MergeableState = "dirty" }, "mergeable", "conflicts with main"},
+		{"not mergeable", func(f *Facts) { f.Pull.Mergeable = &no }, "mergeable", "conflicts"},
+		{"mergeable", func(f *Facts) { f.Pull.Mergeable = &yes }, "", ""},
+		{"own checks never count", func(f *Facts) {
+			f.Pull.MergeableState = "blocked"
+			f.Checks = []Check{{Name: "weir/apply", Own: true, State: "action_required"}}
+			f.Required = []string{"weir/apply", "weir/plan"}
+		}, "", ""},
+		{"a required check of another failed", func(f *Facts) {
+			f.Pull.MergeableState = "blocked"
+			f.Checks = []Check{{Name: "ci", State: "failure"}}
+			f.Required = []string{"ci"}
+		}, "mergeable", "ci is failure"},
+		{"a required check has not reported", func(f *Facts) { f.Pull.MergeableState = "blocked"; f.Required = []string{"ci"} }, "mergeable", "ci has not reported"},
+		{"a check that is not required", func(f *Facts) {
+			f.Pull.MergeableState = "blocked"
+			f.Checks = []Check{{Name: "lint", State: "failure"}}
+			f.Required = []string{}
+		}, "", ""},
+		{"blocked, and nobody knows what is required", func(f *Facts) {
+			f.Pull.MergeableState = "blocked"
+			f.Checks = []Check{{Name: "ci", State: "pending"}}
+		}, "mergeable", "ci is pending"},
+
+		// The mode.
+		{"on comment, and nobody asked", func(f *Facts) { f.Mode = OnComment }, "asked", "weir apply"},
+		{"on comment, asked", func(f *Facts) { f.Mode, f.Trigger, f.Actor = OnComment, ByComment, "alice" }, "", ""},
+		{"asked by an outsider", func(f *Facts) { f.Trigger, f.Actor = ByComment, "eve" }, "asked", "eve has no write access"},
+		{"a button pressed by an outsider", func(f *Facts) { f.Trigger, f.Actor = ByCheck, "eve" }, "asked", "no write access"},
+		{"on merge, still open", func(f *Facts) { f.Mode = OnMerge }, "asked", "once the pull request is merged"},
+		{"on merge, still open, asked", func(f *Facts) { f.Mode, f.Trigger, f.Actor = OnMerge, ByComment, "bob" }, "asked", "once"},
+		{"on merge, merged", func(f *Facts) { f.Mode, f.Trigger, f.Pull.Open, f.Pull.Merged = OnMerge, ByMerge, false, true }, "", ""},
+		{"on merge, merged without approval", func(f *Facts) {
+			f.Mode, f.Trigger, f.Pull.Open, f.Pull.Merged, f.Reviews = OnMerge, ByMerge, false, true, nil
+		}, "approved", "an approval"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := open()
+			tt.change(&f)
+			d := Decide(f)
+			if tt.unmet == "" {
+				if !d.Open {
+					t.Fatalf("closed: %+v", d.Missing())
+				}
+				return
+			}
+			if d.Open {
+				t.Fatal("open")
+			}
+			missing := d.Missing()
+			i := slices.IndexFunc(missing, func(r Requirement) bool { return r.Name == tt.unmet })
+			if i < 0 || !strings.Contains(missing[i].Reason, tt.reason) {
+				t.Fatalf("got %+v, want %s: …%s…", missing, tt.unmet, tt.reason)
+			}
+			if len(missing) > 1 && tt.unmet != "planned" && !strings.Contains(tt.name, "pushed") {
+				t.Errorf("more than one requirement fails: %+v", missing)
+			}
+		})
+	}
+}
+
+// push makes the facts those of a second commit whose plan was shown.
+func push(f *Facts, digest string) {
+	f.Pull.Head = head2
+	f.Posted = append(f.Posted, Posted{Head: head2, Digests: map[string]string{"prod": digest, "dev": ""}, At: at(8), ReviewsBefore: 12})
+	for i := range f.Projects {
+		f.Projects[i].PlanHead = head2
+	}
+	f.Projects[1].Digest = digest
+}
+
+func TestNothingToApply(t *testing.T) {
+	f := open()
+	f.Projects = f.Projects[:1]
+	if d := Decide(f); d.Open || !d.Nothing {
+		t.Errorf("got open %v, nothing %v", d.Open, d.Nothing)
+	}
+}
+
+func TestOneProjectOnly(t *testing.T) {
+	f := open()
+	f.Projects[0].Stage, f.Projects[0].Why = Unplanned, "its plan failed"
+	f.Posted[0].Digests = map[string]string{"prod": "d1"}
+	if d := Decide(f); d.Open {
+		t.Error("open for all, though dev has no plan")
+	}
+	f.Only = []string{"prod"}
+	if d := Decide(f); !d.Open {
+		t.Errorf("closed for prod alone: %+v", d.Missing())
+	}
+}
+
+// TestI3_NoOtherDigestPasses: whatever reviews and plans there are, an open
+// gate means that somebody with write access, who is not the author, approved
+// a commit for which exactly the present changes had been shown before.
+func TestI3_NoOtherDigestPasses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := open()
+		people := []string{"alice", "bob", "carol", "eve"}
+		heads := []string{head1, head2}
+		digests := []string{"d1", "d2"}
+		f.Posted, f.Reviews = nil, nil
+		id := int64(0)
+		for i := range rapid.IntRange(0, 8).Draw(t, "events") {
+			if rapid.Bool().Draw(t, "plan") {
+				f.Posted = append(f.Posted, Posted{
+					Head: rapid.SampledFrom(heads).Draw(t, "head"), At: at(i), ReviewsBefore: id,
+					Digests: map[string]string{"prod": rapid.SampledFrom(digests).Draw(t, "digest"), "dev": ""},
+				})
+				continue
+			}
+			id++
+			f.Reviews = append(f.Reviews, Review{
+				ID: id, Author: rapid.SampledFrom(people).Draw(t, "who"), Commit: rapid.SampledFrom(heads).Draw(t, "commit"), Submitted: at(i),
+				State: rapid.SampledFrom([]string{"approved", "changes_requested", "commented", "dismissed"}).Draw(t, "state"),
+			})
+		}
+		if !Decide(f).Open {
+			return
+		}
+		for _, r := range f.Reviews {
+			if r.State != "approved" || r.Author != "bob" && r.Author != "carol" {
+				continue
+			}
+			shown := ""
+			for _, p := range f.Posted {
+				if p.Head == r.Commit && !p.At.After(r.Submitted) && p.ReviewsBefore < r.ID {
+					shown = p.Digests["prod"]
+				}
+			}
+			if shown == "d1" {
+				return
+			}
+		}
+		t.Fatalf("open without a valid approval: %s", fmt.Sprintf("%+v", f))
+	})
+}
