@@ -8,13 +8,15 @@ type Event struct {
 	Name     string // X-GitHub-Event
 	Action   string
 
-	Repo   string // owner/name
-	Pull   int    // 0 where the event has none
-	Sender Actor  // who caused it
+	Repo         string // owner/name
+	Pull         int    // 0 where the event has none
+	Sender       Actor  // who caused it
+	Installation int64  // the App's installation; 0 for a webhook that is not an App's
 
 	Head    string // head commit, where the payload tells it
-	HeadRef string
+	HeadRef string // branch name, without refs/heads/
 	Base    string // base branch
+	Fork    bool   // the head is in another repository, or in one that is gone
 	Merged  bool   // pull_request closed
 	Draft   bool
 
@@ -33,7 +35,7 @@ type Event struct {
 // Actor is a GitHub account.
 type Actor struct {
 	Login string
-	Bot   bool
+	Bot   bool // an App's account, by its type or by its login
 }
 
 // Comment on a pull request.
@@ -47,7 +49,7 @@ type Comment struct {
 type Review struct {
 	ID     int64
 	State  string // lower case: approved, changes_requested, commented, dismissed
-	Author Actor
+	Author Actor  // empty when the account was deleted
 	Commit string
 }
 
