@@ -187,7 +187,9 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 func (s *Server) githubConfig() github.Config {
 	c := github.Config{
 		BaseURL: s.cfg.GitHub.BaseURL, Log: s.log,
-		OnCall: func(method, route string, status int, took time.Duration) { s.metrics.call(method, route, status, took) },
+		OnCall: func(method, route string, status int, took time.Duration) {
+			s.metrics.call(method, route, status, took)
+		},
 	}
 	if s.cfg.GitHub.App.ID != 0 {
 		c.App = &github.App{ID: s.cfg.GitHub.App.ID, PrivateKey: []byte(s.cfg.GitHub.App.PrivateKey.Reveal())}
