@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -35,15 +36,21 @@ func (t *task) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	before := t.rec.Decision
 	t.rec.Decision = &decision
 	mine := t.appliedHere()
-	if !decision.Open {
-		if len(mine) > 0 { // an earlier attempt has applied these and could not tell
-			return t.finish(ctx, mine)
-		}
-		return t.closed(ctx, decision, trigger)
+	switch {
+	case decision.Open:
+		err = t.applyAll(ctx, decision, only)
+	case len(mine) > 0: // an earlier attempt has applied these and could not tell
+		err = t.finish(ctx, mine)
+	default:
+		return t.shut(ctx, decision, before, trigger)
 	}
-	return t.applyAll(ctx, decision, only)
+	if err == nil && t.pr.Merged && len(t.left()) == 0 {
+		return t.close(ctx)
+	}
+	return err
 }
 
 // named resolves what a command narrows an apply to; nil means everything.
@@ -87,9 +94,9 @@ func (t *task) appliedHere() []string {
 	return mine
 }
 
-// closed tells that the gate is closed, to whoever asked, and has a new plan
+// shut tells that the gate is closed, to whoever asked, and has a new plan
 // made if that can help.
-func (t *task) closed(ctx context.Context, d policy.Decision, trigger policy.Trigger) error {
+func (t *task) shut(ctx context.Context, d policy.Decision, before *policy.Decision, trigger policy.Trigger) error {
 	asked := trigger == policy.ByComment || trigger == policy.ByCheck
 	replan := d.Replan() && t.pr.Open
 	if asked {
@@ -103,18 +110,17 @@ func (t *task) closed(ctx context.Context, d policy.Decision, trigger policy.Tri
 		}
 		t.note("apply refused", missing(d))
 	}
-	switch {
-	case t.rec.Head == t.pr.Head && t.rec.ToldJob != "" && !asked:
-		// The plan comment says what is still missing: keep it true.
-		r, err := t.planResult(ctx)
-		if err != nil {
-			return err
+	if t.rec.Head == t.pr.Head && t.rec.ToldJob != "" && len(t.rec.Waiting) == 0 {
+		if !asked && !reflect.DeepEqual(before, &d) && t.worthTelling() {
+			// The plan comment says what is still missing: keep it true.
+			r, err := t.planResult(ctx)
+			if err != nil {
+				return err
+			}
+			if _, err := t.tell(ctx, r); err != nil {
+				return err
+			}
 		}
-		if _, err := t.tell(ctx, r); err != nil {
-			return err
-		}
-		fallthrough
-	case t.rec.Head == t.pr.Head && t.rec.ToldJob != "":
 		status, title := t.applyStatus(d)
 		if err := t.check(ctx, CheckApply, status, title, t.result(ResultExplain)); err != nil {
 			return err

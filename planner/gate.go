@@ -45,12 +45,6 @@ func (t *task) gate(ctx context.Context, trigger policy.Trigger, only []string, 
 		return err
 	})
 	g.Go(func() (err error) {
-		if f.Pull.MergeableState == "blocked" {
-			f.Checks, f.Required, err = t.Facts.Checks(gctx, t.job.Repo, t.pr.Head, t.pr.Base)
-		}
-		return err
-	})
-	g.Go(func() (err error) {
 		base := t.rec.Base
 		if !justPlanned {
 			if base, touched, err = t.baseMoved(gctx); err != nil {
@@ -75,7 +69,16 @@ func (t *task) gate(ctx context.Context, trigger policy.Trigger, only []string, 
 	if f.Rules, err = t.matchRules(ctx, rules, f.Reviews); err != nil {
 		return policy.Decision{}, err
 	}
-	return policy.Decide(f), nil
+	d := policy.Decide(f)
+	if d.Open && f.Pull.MergeableState == "blocked" {
+		// What blocks it may be weir's own required check. Only now is it
+		// worth several calls to find out.
+		if f.Checks, f.Required, err = t.Facts.Checks(ctx, t.job.Repo, t.pr.Head, t.pr.Base); err != nil {
+			return policy.Decision{}, err
+		}
+		d = policy.Decide(f)
+	}
+	return d, nil
 }
 
 // why says in words why a project has no usable plan.

@@ -4,6 +4,7 @@ package planner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,18 +42,24 @@ func (t *task) plan(ctx context.Context) error {
 		s, err = t.prepare(gctx)
 		return err
 	})
-	var pending CheckRef
+	var begun CheckRef
+	soFar := t.result(ResultPlan) // prepare changes the record
 	g.Go(func() (err error) {
-		pending, err = t.begin(gctx, CheckPlan, "Planning "+shortID(t.pr.Head))
+		begun, err = t.checkRef(gctx, CheckPlan, InProgress, "Planning "+shortID(t.pr.Head), soFar)
 		return err
 	})
 	err := g.Wait()
-	t.keepCheck(pending)
+	t.keepCheck(begun)
 	if err == nil {
 		err = t.planScope(ctx, s)
 	}
-	if err != nil && superseded(ctx) {
+	switch {
+	case err != nil && superseded(ctx):
 		return t.stopped(context.WithoutCancel(ctx))
+	case err != nil && begun.ID != 0:
+		// Whoever tries next, or gives up, has to know the check that
+		// says that a plan runs.
+		err = errors.Join(err, t.save(context.WithoutCancel(ctx)))
 	}
 	return err
 }
@@ -315,11 +322,13 @@ func (t *task) announce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	told, err := t.tell(ctx, r)
-	if err != nil {
-		return err
+	if t.worthTelling() {
+		told, err := t.tell(ctx, r)
+		if err != nil {
+			return err
+		}
+		t.posted(told.At)
 	}
-	t.posted(told.At)
 	t.rec.ToldJob = t.job.ID
 	if err := t.planChecks(ctx, r, decision); err != nil {
 		return err
@@ -335,6 +344,14 @@ func (t *task) announce(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// worthTelling is false for a pull request that touches no project: its checks
+// say so, and a comment would be noise, unless somebody asked or an older
+// comment says otherwise.
+func (t *task) worthTelling() bool {
+	return len(t.rec.Projects) > 0 || t.rec.Failure != "" || t.job.Command != nil ||
+		slices.ContainsFunc(t.rec.Comments, func(c CommentRef) bool { return !c.Minimised })
 }
 
 // posted remembers that the present plans can be seen and approved. The gate

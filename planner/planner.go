@@ -248,14 +248,21 @@ func (t *task) giveUp(ctx context.Context, cause error) error {
 		return err
 	}
 	t.log.Error("gave up", "err", cause)
-	for _, c := range t.rec.Checks {
+	for _, c := range slices.Clone(t.rec.Checks) {
 		if c.Status == InProgress {
 			if err := t.check(ctx, c.Name, Failure, "Internal error, job "+t.job.ID, r); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	if t.version == 0 {
+		return nil
+	}
+	w, err := put(pullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
+	if err != nil {
+		return err
+	}
+	return commit(ctx, t.Store, w)
 }
 
 // superseded reports whether the job ended because a newer event took its

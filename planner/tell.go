@@ -144,12 +144,6 @@ func (t *task) tellOnce(ctx context.Context, what, text string) error {
 	return nil
 }
 
-// begin shows that work on a check has started. A check that stands there
-// already for this commit is reused.
-func (t *task) begin(ctx context.Context, name, title string) (CheckRef, error) {
-	return t.checkRef(ctx, name, InProgress, title, t.result(ResultPlan))
-}
-
 // check sets a check and keeps its reference for the next save.
 func (t *task) check(ctx context.Context, name string, status CheckStatus, title string, r Result) error {
 	ref, err := t.checkRef(ctx, name, status, title, r)
