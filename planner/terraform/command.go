@@ -1,0 +1,133 @@
+package terraform
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weir/planner/terraform/child"
+)
+
+// How long terraform waits for somebody else's lock on the state before it
+// gives up. A plan is soon made again; an apply was approved by people.
+const (
+	planLockTimeout  = "-lock-timeout=60s"
+	applyLockTimeout = "-lock-timeout=300s"
+)
+
+func (p *project) command(workspace bool, verb string, args ...string) child.Command {
+	return child.Command{
+		Verb: verb,
+		Path: p.binary.path,
+		Args: append(strings.Fields(verb), args...),
+		Dir:  p.dir,
+		Env:  p.environment(workspace),
+	}
+}
+
+// initCommand initialises the directory. It is told no workspace except by
+// backends that know no default one: the others would refuse a workspace that
+// does not exist yet, while plan makes it.
+func (p *project) initCommand(readonly bool) child.Command {
+	args := []string{"-input=false", "-no-color"}
+	if readonly {
+		args = append(args, "-lockfile=readonly")
+	}
+	return p.command(p.source.Backend == "cloud" || p.source.Backend == "remote", "init", args...)
+}
+
+// planCommand asks for the exit code that tells an empty plan apart, so that
+// nothing has to be read to know it.
+func (p *project) planCommand(out string) child.Command {
+	args := []string{"-input=false", "-no-color", "-detailed-exitcode", planLockTimeout, "-out=" + out}
+	if p.state != "" {
+		args = append(args, "-state="+p.state)
+	}
+	for _, file := range p.target.VarFiles {
+		args = append(args, "-var-file="+filepath.FromSlash(file))
+	}
+	return p.command(true, "plan", append(args, p.target.Extra...)...)
+}
+
+func (p *project) showCommand(planFile string) child.Command {
+	return p.command(true, "show", "-json", "-no-color", planFile)
+}
+
+func (p *project) applyCommand(planFile string) child.Command {
+	args := []string{"-input=false", "-no-color", applyLockTimeout}
+	if p.state != "" {
+		args = append(args, "-state="+p.state)
+	}
+	return p.command(true, "apply", append(args, planFile)...)
+}
+
+func (p *project) newWorkspaceCommand() child.Command {
+	return p.command(false, "workspace new", "-no-color", p.target.Workspace)
+}
+
+// extraFlags are what a person may add to a plan. Everything that names
+// another file to write, another state, or weakens locking is missing.
+var extraFlags = map[string]bool{
+	"target": true, "exclude": true, "replace": true, "var": true, "parallelism": true, // take a value
+	"destroy": false, "refresh-only": false, "refresh": false, // take none, or =true and =false
+}
+
+// checkExtra says what is wrong with the arguments that a person added, or "".
+func checkExtra(extra []string) string {
+	for _, arg := range extra {
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+		takes, known := extraFlags[name]
+		switch {
+		case !strings.HasPrefix(arg, "-"):
+			return fmt.Sprintf("%q is not an option of plan; write options as -target=ADDRESS", arg)
+		case !known:
+			return fmt.Sprintf("the option %q cannot be given here; these can: -target=, -exclude=, -replace=, -var=, -parallelism=, -destroy, -refresh-only, -refresh=", "-"+name)
+		case takes && !hasValue:
+			return fmt.Sprintf("the option -%s needs a value: -%s=…", name, name)
+		case !takes && hasValue && value != "true" && value != "false":
+			return fmt.Sprintf("the option -%s takes true or false, not %q", name, value)
+		}
+	}
+	return ""
+}
+
+// environment is a child's whole environment, sorted. workspace says whether
+// it is told its workspace.
+func (p *project) environment(workspace bool) []string {
+	env := maps.Clone(p.inherited)
+	set := func(name, value string) { env[name] = value }
+	set("TF_IN_AUTOMATION", "1")
+	set("TF_INPUT", "0")
+	set("CHECKPOINT_DISABLE", "1")
+	set("TF_DATA_DIR", p.target.DataDir)
+	set("TMPDIR", p.runner.tempDir())
+	set("GIT_TERMINAL_PROMPT", "0")
+	if env["GIT_SSH_COMMAND"] == "" {
+		set("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+	}
+	if workspace && (p.target.Workspace != "default" || p.source.Backend != "cloud" && p.source.Backend != "remote") {
+		set("TF_WORKSPACE", p.target.Workspace)
+	}
+	if p.runner.CacheDir != "" {
+		set("TF_PLUGIN_CACHE_DIR", p.runner.CacheDir)
+		if p.lockBefore == nil {
+			// Without a committed lock file there is none to break, and
+			// terraform would download what the cache has all the same.
+			set("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1")
+		}
+	}
+	if _, set := env["GOGC"]; !set && p.source.OnlyBuiltin() {
+		// A third of the CPU time of a terraform that starts no provider is
+		// garbage collection of a tiny heap. Providers keep the default, for
+		// their heaps are large.
+		env["GOGC"] = "400"
+	}
+	entries := make([]string, 0, len(env))
+	for name, value := range env {
+		entries = append(entries, name+"="+value)
+	}
+	slices.Sort(entries)
+	return entries
+}
