@@ -68,7 +68,7 @@ func CheckEnv(patterns []string) error {
 func Inherit(environ, patterns []string) map[string]string {
 	env := map[string]string{}
 	for _, entry := range environ {
-		if name, value, ok := strings.Cut(entry, "="); ok && Allowed(patterns, name) {
+		if name, value, ok := strings.Cut(entry, "="); ok && name != "" && Allowed(patterns, name) {
 			env[name] = value
 		}
 	}
