@@ -38,8 +38,13 @@ func (d *decoder) check() {
 	}
 }
 
+// failAt reports a mistake at a path, unless something was found wrong there
+// already.
 func (d *decoder) failAt(path, hint, format string, args ...any) {
-	d.fail(d.cfg.at(path), hint, format, args...)
+	at := d.cfg.at(path)
+	if !slices.ContainsFunc(d.errs, func(e *Error) bool { return e.Line == at.line && e.Column == at.column }) {
+		d.fail(at, hint, format, args...)
+	}
 }
 
 func (d *decoder) checkProject(p *Project, at string) {

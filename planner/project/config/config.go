@@ -51,7 +51,7 @@ type Project struct {
 	Dir string `yaml:"dir" jsonschema:"required,minLength=1"`
 	// Workspace is the Terraform workspace.
 	Workspace string `yaml:"workspace" jsonschema:"pattern=^[A-Za-z0-9_][A-Za-z0-9_.~+=:-]*$,maxLength=90,default=default" says:"begins with a letter, digit or underscore and has only letters, digits and _ . ~ + = : -"`
-	// TerraformVersion is the version of Terraform or OpenTofu, in quotes.
+	// TerraformVersion is the full version of Terraform or OpenTofu to run, such as 1.11.4.
 	TerraformVersion string `yaml:"terraform_version" jsonschema:"pattern=^[0-9]+[.][0-9]+[.][0-9]+(-[0-9A-Za-z.]+)?$,maxLength=40" says:"is a full version, such as 1.11.4"`
 	// Autoplan says which changes plan the project by themselves. false: none, it is planned only on demand.
 	Autoplan Autoplan `yaml:"autoplan"`

@@ -41,12 +41,10 @@ func Parse(file string, data []byte) (cfg *Config, err error) {
 	}()
 	if root := d.parse(data); root != nil {
 		d.value(root, reflect.ValueOf(d.cfg).Elem(), "", nil)
-		if len(d.errs) == 0 {
-			d.check()
-		}
+		d.check()
 	}
 	if len(d.errs) > 0 {
-		slices.SortStableFunc(d.errs, func(a, b *Error) int { return a.Line - b.Line })
+		slices.SortStableFunc(d.errs, func(a, b *Error) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
 		return nil, d.errs[:min(len(d.errs), maxErrors)]
 	}
 	d.cfg.defaults()
@@ -107,7 +105,11 @@ func (d *decoder) parse(data []byte) ast.Node {
 				at = position{tk.Position.Line, tk.Position.Column}
 			}
 		}
-		d.fail(at, "", "%s", message)
+		hint := ""
+		if strings.Contains(message, "\t") {
+			message, hint = "has a tab where YAML allows none", "indent with spaces"
+		}
+		d.fail(at, hint, "%s", message)
 		return nil
 	}
 	var root ast.Node
@@ -178,11 +180,11 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string, rules rules) {
 		if to, ok := d.anchors[name]; ok {
 			d.value(to, v, path, rules)
 		} else {
-			d.fail(at, "", "*%s is not defined before this line", name)
+			d.fail(at, "", "%s is not defined before this line", short("*"+name))
 		}
 		return
 	case *ast.TagNode:
-		d.fail(at, "leave it out", "YAML tags such as %s are not used here", x.Start.Value)
+		d.fail(at, "leave it out", "YAML tags such as %s are not used here", short(x.Start.Value))
 		return
 	}
 	switch v.Kind() {
@@ -346,7 +348,13 @@ func (r rules) number(name string, without int) int {
 	return n
 }
 
+// plain is what a key looks like that can stand in a message as it is.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,60}$`)
+
 func join(path, key string) string {
+	if !plain.MatchString(key) {
+		key = short(key)
+	}
 	if path == "" {
 		return key
 	}
