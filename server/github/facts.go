@@ -1,0 +1,164 @@
+package github
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-github/v60/github"
+
+	"weir/planner"
+	"weir/policy"
+)
+
+// ghost is the account that GitHub shows for one that was deleted.
+const ghost = "ghost"
+
+func pull(repo string, number int) string { return repo + "#" + strconv.Itoa(number) }
+
+// PullRequest returns a pull request as GitHub shows it now. Mergeable is nil
+// while GitHub works it out, which asking makes it do.
+func (g *Client) PullRequest(ctx context.Context, repo string, number int) (planner.PullRequest, error) {
+	path, err := repoPath(repo, "pulls", strconv.Itoa(number))
+	if err != nil {
+		return planner.PullRequest{}, err
+	}
+	var pr github.PullRequest
+	if _, err := g.in(ctx, repo, "read pull request "+pull(repo, number), get(path, &pr)); err != nil {
+		return planner.PullRequest{}, err
+	}
+	base, head := pr.GetBase(), pr.GetHead()
+	p := planner.PullRequest{
+		Pull: policy.Pull{
+			Number: pr.GetNumber(), Author: login(pr.User), Head: head.GetSHA(), Base: base.GetRef(), Draft: pr.GetDraft(),
+			Open: pr.GetState() == "open", Merged: pr.GetMerged(), Mergeable: pr.Mergeable, MergeableState: pr.GetMergeableState(),
+		},
+		Title: pr.GetTitle(), URL: pr.GetHTMLURL(), HeadRef: head.GetRef(), BaseSHA: base.GetSHA(),
+		// The repository of a fork that was deleted is null.
+		Fork:      head.GetRepo().GetID() != base.GetRepo().GetID() || head.GetRepo() == nil,
+		CloneURL:  bareURL(base.GetRepo().GetCloneURL()),
+		UpdatedAt: pr.GetUpdatedAt().Time,
+	}
+	if p.Merged {
+		p.MergedAs = pr.GetMergeCommitSHA()
+	}
+	if p.Head == "" || p.Base == "" || p.CloneURL == "" {
+		return planner.PullRequest{}, &Error{What: "read pull request " + pull(repo, number), Status: http.StatusOK,
+			Message: "the answer lacks the head, the base or the clone URL"}
+	}
+	return p, nil
+}
+
+// login returns an account's name; an account that was deleted has none.
+func login(u *github.User) string {
+	if u.GetLogin() == "" {
+		return ghost
+	}
+	return u.GetLogin()
+}
+
+// bareURL takes credentials out of a URL, should a server put any there.
+func bareURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
+
+// Reviews returns all reviews in the order they were submitted, without those
+// that their author has not submitted yet. The review of a deleted account is
+// by "ghost", who has no rights.
+func (g *Client) Reviews(ctx context.Context, repo string, number int) ([]policy.Review, error) {
+	path, err := repoPath(repo, "pulls", strconv.Itoa(number), "reviews")
+	if err != nil {
+		return nil, err
+	}
+	reviews := []policy.Review{}
+	seen := map[int64]bool{} // pages move when a review is submitted meanwhile
+	err = pages(ctx, g, repo, "list reviews of "+pull(repo, number), get(path, nil), func(page []*github.PullRequestReview) {
+		for _, r := range page {
+			state := strings.ToLower(r.GetState())
+			if state == "pending" || seen[r.GetID()] {
+				continue
+			}
+			seen[r.GetID()] = true
+			reviews = append(reviews, policy.Review{
+				ID: r.GetID(), Author: login(r.User), Bot: r.GetUser().GetType() == "Bot",
+				State: state, Commit: r.GetCommitID(), Submitted: r.GetSubmittedAt().Time,
+			})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(reviews, func(a, b policy.Review) int {
+		return cmp.Or(a.Submitted.Compare(b.Submitted), cmp.Compare(a.ID, b.ID))
+	})
+	return reviews, nil
+}
+
+// Right returns a person's right on a repository: maintain counts as write,
+// triage as read. Somebody whom GitHub does not know there has none.
+func (g *Client) Right(ctx context.Context, repo, login string) (policy.Right, error) {
+	if login == "" || login == ghost {
+		return policy.None, nil
+	}
+	path, err := repoPath(repo, "collaborators", login, "permission")
+	if err != nil {
+		return policy.None, err
+	}
+	var level struct {
+		Permission string `json:"permission"`
+		RoleName   string `json:"role_name"`
+	}
+	c := get(path, &level)
+	c.absent = true
+	_, err = g.in(ctx, repo, fmt.Sprintf("ask for the right of %s in %s", login, repo), c)
+	if statusOf(err) == http.StatusNotFound {
+		return policy.None, nil
+	}
+	if err != nil {
+		return policy.None, err
+	}
+	// The permission is the nearest of GitHub's old four; the role, which an
+	// organisation may name as it likes, counts only where that is missing.
+	switch cmp.Or(level.Permission, level.RoleName) {
+	case "admin":
+		return policy.Admin, nil
+	case "write", "maintain":
+		return policy.Write, nil
+	case "read", "triage":
+		return policy.Read, nil
+	}
+	return policy.None, nil
+}
+
+// Member reports whether somebody is in a team, written org/team, or in one of
+// the teams below it. An invitation that was not accepted yet does not count. A
+// team that does not exist, or that weir may not see, has no members.
+func (g *Client) Member(ctx context.Context, team, login string) (bool, error) {
+	org, slug, ok := strings.Cut(team, "/")
+	if !ok || !isPart(org) || !isPart(slug) {
+		return false, fmt.Errorf("github: %q is not a team: org/team is", team)
+	}
+	if login == ghost || !isPart(login) {
+		return false, nil
+	}
+	var membership struct {
+		State string `json:"state"`
+	}
+	c := get("orgs/"+url.PathEscape(org)+"/teams/"+url.PathEscape(slug)+"/memberships/"+url.PathEscape(login), &membership)
+	c.absent = true
+	_, err := g.in(ctx, org, fmt.Sprintf("ask whether %s is in %s", login, team), c)
+	if statusOf(err) == http.StatusNotFound {
+		return false, nil
+	}
+	return membership.State == "active", err
+}

@@ -1,0 +1,226 @@
+package github
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/go-github/v60/github"
+
+	"weir/planner"
+)
+
+// Limits of GitHub's, from "REST API endpoints for check runs" and "… for
+// commit statuses". A title has none that is documented; longer ones are
+// unreadable.
+const (
+	maxSummary     = 65535
+	maxTitle       = 255
+	maxDescription = 140
+)
+
+// ApplyAction identifies the button of the check weir/apply, in the delivery
+// that pressing it makes. GitHub allows 20 characters.
+const ApplyAction = "apply"
+
+// checkRun is what GitHub is told of a check run. go-github's own types leave
+// an empty list of actions out, with which a button would stay for ever.
+type checkRun struct {
+	Name       string       `json:"name"`
+	HeadSHA    string       `json:"head_sha,omitempty"` // at creation only
+	ExternalID string       `json:"external_id"`
+	DetailsURL string       `json:"details_url,omitempty"`
+	Status     string       `json:"status"`
+	Conclusion string       `json:"conclusion,omitempty"`
+	Output     checkOutput  `json:"output"`
+	Actions    []checkClick `json:"actions"`
+}
+
+type checkOutput struct {
+	Title   string `json:"title"`
+	Summary string `json:"summary"`
+}
+
+// checkClick is a button: a label of at most 20 characters, a description of at
+// most 40.
+type checkClick struct {
+	Label       string `json:"label"`
+	Description string `json:"description"`
+	Identifier  string `json:"identifier"`
+}
+
+// SetCheck makes a check say what c says, and returns its id for the next
+// time. With an App it is a check run, with the summary as its Markdown: c.ID is
+// updated, or a new one made where that is 0 or was deleted. With a token it is
+// a commit status, which has no summary and one state, pending, for all that
+// is not over.
+func (g *Client) SetCheck(ctx context.Context, c planner.Check, summary string) (int64, error) {
+	if g.app == nil {
+		return g.setStatus(ctx, c)
+	}
+	run := asRun(c, summary)
+	if c.ID != 0 {
+		id, err := g.updateRun(ctx, c, c.ID, run)
+		if statusOf(err) != http.StatusNotFound {
+			return id, err
+		}
+	}
+	return g.createRun(ctx, c, run)
+}
+
+// asRun puts a check in GitHub's words and lengths.
+func asRun(c planner.Check, summary string) checkRun {
+	title := oneLine(cmp.Or(c.Title, c.Name), maxTitle)
+	run := checkRun{
+		Name: c.Name, HeadSHA: c.Head, ExternalID: externalID(c), DetailsURL: webURL(c.DetailsURL),
+		Status:  "completed",
+		Output:  checkOutput{Title: title, Summary: cutSummary(cmp.Or(summary, title))},
+		Actions: []checkClick{},
+	}
+	if c.Status == planner.InProgress {
+		run.Status = "in_progress"
+	} else {
+		run.Conclusion = string(c.Status)
+	}
+	if c.Status == planner.ActionRequired && c.Name == planner.CheckApply {
+		run.Actions = append(run.Actions, checkClick{Label: "Apply", Description: "Apply exactly the plan that is shown", Identifier: ApplyAction})
+	}
+	return run
+}
+
+// externalID is the same for every attempt to make the same check run.
+func externalID(c planner.Check) string { return c.Name + "@" + c.Head }
+
+func checkWhat(c planner.Check) string {
+	return fmt.Sprintf("set check %s of %s@%s", c.Name, c.Repo, c.Head)
+}
+
+func (g *Client) updateRun(ctx context.Context, c planner.Check, id int64, run checkRun) (int64, error) {
+	path, err := repoPath(c.Repo, "check-runs", strconv.FormatInt(id, 10))
+	if err != nil {
+		return 0, err
+	}
+	run.HeadSHA = ""
+	var updated github.CheckRun
+	_, err = g.in(ctx, c.Repo, checkWhat(c), call{method: http.MethodPatch, path: path, body: run, out: &updated, absent: true})
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
+}
+
+// createRun makes a check run once: after an attempt that may have had its
+// effect it looks for that, and brings up to date what it finds.
+func (g *Client) createRun(ctx context.Context, c planner.Check, run checkRun) (int64, error) {
+	path, err := repoPath(c.Repo, "check-runs")
+	if err != nil {
+		return 0, err
+	}
+	for attempt := 1; ; attempt++ {
+		if attempt > 1 {
+			id, err := g.findRun(ctx, c)
+			if err != nil {
+				return 0, err
+			}
+			if id != 0 {
+				return g.updateRun(ctx, c, id, run)
+			}
+		}
+		var created github.CheckRun
+		_, err := g.in(ctx, c.Repo, checkWhat(c), call{method: http.MethodPost, path: path, body: run, out: &created, once: true})
+		if err == nil {
+			return created.GetID(), nil
+		}
+		if !unclear(err) || attempt == attempts || ctx.Err() != nil {
+			return 0, err
+		}
+		if sleep(ctx, firstPause<<attempt) != nil {
+			return 0, err
+		}
+	}
+}
+
+// findRun returns the id of the newest check run that weir made for c, 0 where
+// there is none.
+func (g *Client) findRun(ctx context.Context, c planner.Check) (int64, error) {
+	path, err := repoPath(c.Repo, "commits", c.Head, "check-runs")
+	if err != nil {
+		return 0, err
+	}
+	var found int64
+	err = pages(ctx, g, c.Repo, checkWhat(c), get(path, nil), func(page github.ListCheckRunsResults) {
+		for _, r := range page.CheckRuns {
+			if r.GetName() == c.Name && r.GetExternalID() == externalID(c) && r.GetApp().GetID() == g.app.ID {
+				found = max(found, r.GetID())
+			}
+		}
+	})
+	return found, err
+}
+
+func (g *Client) setStatus(ctx context.Context, c planner.Check) (int64, error) {
+	path, err := repoPath(c.Repo, "statuses", c.Head)
+	if err != nil {
+		return 0, err
+	}
+	state := "error" // cancelled
+	switch c.Status {
+	case planner.InProgress, planner.ActionRequired:
+		state = "pending"
+	case planner.Success:
+		state = "success"
+	case planner.Failure:
+		state = "failure"
+	}
+	body := map[string]string{
+		"state": state, "context": c.Name, "description": oneLine(cmp.Or(c.Title, c.Name), maxDescription),
+	}
+	if u := webURL(c.DetailsURL); u != "" {
+		body["target_url"] = u
+	}
+	var set github.RepoStatus
+	_, err = g.in(ctx, c.Repo, checkWhat(c), call{method: http.MethodPost, path: path, body: body, out: &set})
+	return set.GetID(), err
+}
+
+// webURL returns a URL that GitHub accepts as a link, "" for any other.
+func webURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	return raw
+}
+
+// oneLine joins lines and cuts what is longer than so many characters.
+func oneLine(s string, most int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-1]) + "…"
+}
+
+// cutSummary cuts Markdown to GitHub's length, which it takes for bytes to be
+// sure, at the end of a line and with an open code fence closed.
+func cutSummary(s string) string {
+	const end = "\n\n… GitHub shows no more here."
+	if len(s) <= maxSummary {
+		return s
+	}
+	const fence = "\n```"
+	s = s[:maxSummary-len(end)-len(fence)]
+	if i := strings.LastIndexByte(s, '\n'); i > 0 {
+		s = s[:i]
+	}
+	s = strings.ToValidUTF8(s, "")
+	if strings.Count("\n"+s, fence)%2 == 1 {
+		s += fence
+	}
+	return s + end
+}
