@@ -1,9 +1,14 @@
 package terraform
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -64,5 +69,312 @@ output "it" { value = terraform_data.one.output }
 		if !strings.Contains(log, want) {
 			t.Errorf("log has no %q:\n%s", want, log)
 		}
+	}
+}
+
+const localBackend = `
+terraform {
+  backend "local" {
+    path          = %q
+    workspace_dir = %q
+  }
+}
+`
+
+func TestInitOnlyWhenNeeded(t *testing.T) {
+	b := newBench(t, map[string]string{
+		"p/main.tf":        "module \"m\" {\n  source = \"../modules/m\"\n}\n",
+		"modules/m/m.tf":   "resource \"terraform_data\" \"m\" {}\n",
+		"modules/two/m.tf": "resource \"terraform_data\" \"two\" {}\n",
+	})
+	states := t.TempDir()
+	backend := func(name string) string {
+		return fmt.Sprintf(localBackend, filepath.Join(states, name), filepath.Join(states, name+".d"))
+	}
+	target := b.target("p")
+	for _, step := range []struct {
+		name  string
+		files map[string]string
+		ran   string
+	}{
+		{"a fresh directory", nil, "init plan show"},
+		{"the same again", nil, "plan show"},
+		{"a resource more", map[string]string{"p/r.tf": "resource \"terraform_data\" \"r\" {\n}\n"}, "plan show"},
+		{"a comment in the module", map[string]string{"modules/m/m.tf": "# hello\nresource \"terraform_data\" \"m\" {}\n"}, "plan show"},
+		{"a backend", map[string]string{"p/backend.tf": backend("one")}, "init plan show"},
+		{"the backend again", nil, "plan show"},
+		{"another backend: nothing is migrated", map[string]string{"p/backend.tf": backend("two")}, "init plan show"},
+		{"no backend any more", map[string]string{"p/backend.tf": ""}, "init plan show"},
+		{"a module within a module", map[string]string{"modules/m/m.tf": "module \"two\" {\n  source = \"../two\"\n}\n"}, "init plan show"},
+		{"a version constraint", map[string]string{"modules/two/v.tf": "terraform {\n  required_version = \">= 1.0\"\n}\n"}, "init plan show"},
+		{"at last", nil, "plan show"},
+	} {
+		b.write(step.files)
+		b.plan(target)
+		if got := b.ran.take(); got != step.ran {
+			t.Errorf("%s: ran %q, want %q", step.name, got, step.ran)
+		}
+	}
+
+	// The next pull request plans the same project in another worktree.
+	b.root = t.TempDir()
+	b.write(map[string]string{
+		"p/main.tf": "module \"m\" {\n  source = \"../modules/m\"\n}\n", "p/r.tf": "resource \"terraform_data\" \"r\" {\n}\n", "p/backend.tf": "",
+		"modules/m/m.tf":   "module \"two\" {\n  source = \"../two\"\n}\n",
+		"modules/two/m.tf": "resource \"terraform_data\" \"two\" {}\n",
+		"modules/two/v.tf": "terraform {\n  required_version = \">= 1.0\"\n}\n",
+	})
+	target = b.target("p")
+	b.plan(target)
+	if got := b.ran.take(); got != "plan show" {
+		t.Errorf("in another worktree: ran %q, want no init", got)
+	}
+
+	// Somebody cleaned up the data directory but for our own record.
+	if err := os.RemoveAll(filepath.Join(target.DataDir, "modules")); err != nil {
+		t.Fatal(err)
+	}
+	b.plan(target)
+	if got := b.ran.take(); got != "plan init plan show" {
+		t.Errorf("when terraform asks for it: ran %q, want one init and one more plan", got)
+	}
+}
+
+func TestFailedInitIsNotRemembered(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": "module \"m\" {\n  source = \"./missing\"\n}\n"})
+	target := b.target("p")
+	for range 2 {
+		failure := b.fail(target)
+		if got := b.ran.take(); got != "init" || failure.Stage != "init" {
+			t.Errorf("ran %q and failed at %q, want init", got, failure.Stage)
+		}
+		for _, want := range []string{"Unreadable module directory", "main.tf"} {
+			if !strings.Contains(failure.Message, want) {
+				t.Errorf("message has no %q:\n%s", want, failure.Message)
+			}
+		}
+		if strings.Contains(failure.Message, b.root) {
+			t.Errorf("message has a path of this machine:\n%s", failure.Message)
+		}
+	}
+	b.write(map[string]string{"p/missing/m.tf": ""})
+	b.plan(target)
+
+	// A cancelled one is no init either.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.write(map[string]string{"p/v.tf": "terraform {\n  required_version = \">= 1.0\"\n}\n"})
+	if _, _, err := b.Plan(ctx, target, Code{}, filepath.Join(b.TempDir, "out")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the cancellation", err)
+	}
+	b.ran.take()
+	b.plan(target)
+	if got := b.ran.take(); got != "init plan" {
+		t.Errorf("after a cancelled init: ran %q", got)
+	}
+}
+
+func TestWorkspacesSideBySide(t *testing.T) {
+	states := t.TempDir()
+	b := newBench(t, map[string]string{
+		"backend/main.tf": fmt.Sprintf(localBackend, filepath.Join(states, "default"), filepath.Join(states, "named")) + `resource "terraform_data" "w" { input = terraform.workspace }`,
+		"plain/main.tf":   `resource "terraform_data" "w" { input = terraform.workspace }`,
+	})
+	for _, dir := range []string{"backend", "plain"} {
+		var wg sync.WaitGroup
+		for _, workspace := range []string{"", "blue", "green"} {
+			wg.Go(func() {
+				target := b.target(dir)
+				target.Workspace, target.Log = workspace, nil
+				target.DataDir += workspace
+				target.State += workspace
+				out := filepath.Join(b.TempDir, "plan-"+dir+workspace)
+				plan, failure, err := b.Plan(t.Context(), target, Code{}, out)
+				if err != nil || failure != nil {
+					t.Errorf("%s %q: %v %v", dir, workspace, failure, err)
+					return
+				}
+				want := fmt.Sprintf("%q", cmp.Or(workspace, "default"))
+				if got := plan.Summary.Changes[0].Attributes; got[1].After != want {
+					t.Errorf("%s %q: planned %+v, want %s", dir, workspace, got, want)
+				}
+				if _, failure, err := b.Apply(t.Context(), target, out); failure != nil || err != nil {
+					t.Errorf("%s %q: %v %v", dir, workspace, failure, err)
+				}
+				again, failure, err := b.Plan(t.Context(), target, Code{}, out)
+				if err != nil || failure != nil || !again.Summary.Empty() {
+					t.Errorf("%s %q: applied, and then planned %+v %v %v", dir, workspace, again, failure, err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	for _, state := range []string{"default", "named/blue/terraform.tfstate", "named/green/terraform.tfstate"} {
+		if _, err := os.Stat(filepath.Join(states, state)); err != nil {
+			t.Errorf("no state %s: %v", state, err)
+		}
+	}
+}
+
+func TestI2_StalePlanIsRefused(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": "resource \"terraform_data\" \"a\" {\n  input = 1\n}\n"})
+	target := b.target("p")
+	_, first := b.plan(target)
+	_, second := b.plan(target)
+	b.apply(target, second)
+	_, failure, err := b.Apply(t.Context(), target, first)
+	if err != nil || failure == nil || !failure.Stale || failure.Stage != "apply" {
+		t.Fatalf("got %+v %v, want a stale plan", failure, err)
+	}
+	if !strings.Contains(failure.Message, "Saved plan is stale") {
+		t.Errorf("message: %s", failure.Message)
+	}
+
+	// A state that was deleted and made anew is not the one that was planned on.
+	b.write(map[string]string{"p/main.tf": "resource \"terraform_data\" \"a\" {\n  input = 2\n}\n"})
+	_, third := b.plan(target)
+	if err := os.Remove(target.State); err != nil {
+		t.Fatal(err)
+	}
+	_, fourth := b.plan(target)
+	b.apply(target, fourth)
+	if _, failure, err = b.Apply(t.Context(), target, third); err != nil || failure == nil || !failure.Stale {
+		t.Errorf("got %+v %v, want a stale plan", failure, err)
+	}
+}
+
+func TestApplyThatFailsSaysWhatItDid(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": `
+resource "terraform_data" "good" {}
+resource "terraform_data" "bad" {
+  depends_on = [terraform_data.good]
+  provisioner "local-exec" { command = "echo to the log; exit 7" }
+}`})
+	target := b.target("p")
+	_, file := b.plan(target)
+	output, failure, err := b.Apply(t.Context(), target, file)
+	if err != nil || failure == nil || failure.Stale || failure.Stage != "apply" {
+		t.Fatalf("got %+v %v, want a failed apply", failure, err)
+	}
+	if !strings.Contains(failure.Message, "exit status 7") || !strings.Contains(failure.Message, "on main.tf line 5") {
+		t.Errorf("message: %s", failure.Message)
+	}
+	if !strings.Contains(output, "terraform_data.good: Creation complete") {
+		t.Errorf("output: %s", output)
+	}
+	plan, _ := b.plan(target)
+	if plan.Summary.Replace != 1 || plan.Summary.Create != 0 {
+		t.Errorf("what is left: %+v, want the tainted resource to be replaced", plan.Summary)
+	}
+	if got := plan.Summary.Changes[0].Reason; got != "it is tainted" {
+		t.Errorf("reason %q", got)
+	}
+}
+
+// An apply on a machine that has never seen the project, such as after a
+// restart with an empty disk.
+func TestApplyInitialisesAFreshDirectory(t *testing.T) {
+	states := t.TempDir()
+	b := newBench(t, map[string]string{
+		"p/main.tf": fmt.Sprintf(localBackend, filepath.Join(states, "s"), filepath.Join(states, "d")) + "module \"m\" {\n  source = \"./m\"\n}\n",
+		"p/m/m.tf":  "resource \"terraform_data\" \"m\" {}\n",
+	})
+	target := b.target("p")
+	_, file := b.plan(target)
+	if err := os.RemoveAll(target.DataDir); err != nil {
+		t.Fatal(err)
+	}
+	b.ran.take()
+	b.apply(target, file)
+	if got := b.ran.take(); got != "init apply" {
+		t.Errorf("ran %q", got)
+	}
+}
+
+func TestCommittedStateIsUsed(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": "resource \"terraform_data\" \"a\" {}\n"})
+	target := b.target("p")
+	target.State = filepath.Join(b.root, "p", "terraform.tfstate")
+	_, file := b.plan(target)
+	b.apply(target, file)
+
+	target = b.target("p")
+	plan, _ := b.plan(target)
+	if !plan.Summary.Empty() || len(plan.Notes) != 1 {
+		t.Errorf("got %+v with notes %q, want the committed state to be used and told", plan.Summary, plan.Notes)
+	}
+	// Once weir has a state of its own, nobody puts another in its place.
+	if err := os.MkdirAll(filepath.Dir(target.State), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(target.State, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan, _ = b.plan(target)
+	if plan.Summary.Create != 1 || len(plan.Notes) != 0 {
+		t.Errorf("got %+v with notes %q, want weir's own state", plan.Summary, plan.Notes)
+	}
+}
+
+func TestRefusedTargets(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": "", "p/x.tfvars": ""})
+	outside := t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(b.root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/passwd", filepath.Join(b.root, "p", "link.tfvars")); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*Target)
+		want   string
+	}{
+		{"a directory that is gone", func(t *Target) { t.Dir = "gone" }, "does not exist"},
+		{"a directory above", func(t *Target) { t.Dir = "../p" }, "not inside the repository"},
+		{"a link out", func(t *Target) { t.Dir = "link" }, "leads out of the repository"},
+		{"variables from above", func(t *Target) { t.VarFiles = []string{"../../secret.tfvars"} }, "not inside the repository"},
+		{"variables by a link", func(t *Target) { t.VarFiles = []string{"link.tfvars"} }, "not inside the repository"},
+		{"variables by an absolute path", func(t *Target) { t.VarFiles = []string{"/etc/passwd"} }, "not inside the repository"},
+		{"a workspace that is an option", func(t *Target) { t.Workspace = "-force" }, "cannot be the name"},
+		{"a workspace that is a path", func(t *Target) { t.Workspace = "../other" }, "cannot be the name"},
+		{"another plan file", func(t *Target) { t.Extra = []string{"-out=/tmp/x"} }, `"-out" cannot be given`},
+		{"another state", func(t *Target) { t.Extra = []string{"-state=/tmp/x"} }, `"-state" cannot be given`},
+		{"no lock", func(t *Target) { t.Extra = []string{"-lock=false"} }, `"-lock" cannot be given`},
+		{"two dashes", func(t *Target) { t.Extra = []string{"--var-file=/etc/passwd"} }, `"-var-file" cannot be given`},
+		{"generated files", func(t *Target) { t.Extra = []string{"-generate-config-out=x.tf"} }, "cannot be given"},
+		{"a bare word", func(t *Target) { t.Extra = []string{"-target", "x.y"} }, "needs a value"},
+		{"a plan file as an argument", func(t *Target) { t.Extra = []string{"x"} }, "not an option"},
+		{"a switch with a value", func(t *Target) { t.Extra = []string{"-destroy=maybe"} }, "true or false"},
+		{"another version", func(t *Target) { t.Version = "0.0.7" }, "asks for terraform 0.0.7"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			target := b.target("p")
+			test.change(&target)
+			failure := b.fail(target)
+			if !strings.Contains(strings.ReplaceAll(failure.Message, "tofu", "terraform"), test.want) {
+				t.Errorf("got %q, want something with %q", failure.Message, test.want)
+			}
+			if got := b.ran.take(); strings.Contains(got, "plan") {
+				t.Errorf("ran %q all the same", got)
+			}
+		})
+	}
+}
+
+func TestExtraReachesPlan(t *testing.T) {
+	b := newBench(t, map[string]string{
+		"p/main.tf":  "variable \"v\" {}\nresource \"terraform_data\" \"a\" {\n  input = var.v\n}\nresource \"terraform_data\" \"b\" {}\n",
+		"p/v.tfvars": "v = \"from the file\"\n",
+	})
+	target := b.target("p")
+	target.VarFiles, target.Extra = []string{"v.tfvars"}, []string{"-target=terraform_data.a"}
+	plan, _ := b.plan(target)
+	if plan.Summary.Create != 1 || !strings.Contains(plan.Text, "from the file") {
+		t.Errorf("got %+v\n%s", plan.Summary, plan.Text)
+	}
+	target.Extra = []string{"-var=v=by hand"}
+	if plan, _ = b.plan(target); plan.Summary.Create != 2 || !strings.Contains(plan.Text, "by hand") {
+		t.Errorf("got %+v\n%s", plan.Summary, plan.Text)
 	}
 }

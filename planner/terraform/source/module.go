@@ -236,14 +236,17 @@ func (s *Module) block(block *hclsyntax.Block, dir string, root bool, local map[
 }
 
 func (s *Module) needs(provider, dir string, local map[string]string) {
-	s.init[dir+" provider "+provider] = true
-	switch source, ok := local[provider]; {
+	source, ok := local[provider]
+	switch {
 	case ok:
-		s.want(source)
 	case provider == "terraform":
-		s.want(builtinTerraform)
+		return
 	default:
-		s.want("hashicorp/" + provider)
+		source = "hashicorp/" + provider
+	}
+	if source != builtinTerraform {
+		s.init[dir+" provider "+provider] = true
+		s.want(source)
 	}
 }
 
