@@ -265,7 +265,7 @@ func (t *task) planChanged(ctx context.Context, p *ProjectRecord, done []string)
 }
 
 func (t *task) codeAgain(co *checkout.Checkout, p *ProjectRecord) (terraform.Code, error) {
-	set, _, failure := t.discover(co)
+	set, failure := t.discover(co)
 	if failure != "" {
 		return terraform.Code{}, fmt.Errorf("read projects again: %s", failure)
 	}

@@ -20,9 +20,6 @@ import (
 	"weir/policy"
 )
 
-// ConfigFile is the repository's own configuration.
-const ConfigFile = "weir.yaml"
-
 // gate gathers all facts and decides. justPlanned says that the plans were
 // made a moment ago on the newest base, which then is not fetched again.
 func (t *task) gate(ctx context.Context, trigger policy.Trigger, only []string, justPlanned bool) (policy.Decision, error) {
@@ -185,16 +182,21 @@ func (t *task) baseMoved(ctx context.Context) (base string, touched map[string]b
 	if err != nil {
 		return "", nil, err
 	}
-	// A broken weir.yaml was told when it was planned; here it only means
-	// that everything counts as touched.
-	set, _, failure := t.discover(co)
+	set, failure := t.discover(co)
 	touched = map[string]bool{}
 	for _, p := range t.rec.Projects {
-		touched[p.ID] = failure != ""
-	}
-	if set != nil {
-		for _, p := range set.Affected(changed, nil) {
-			touched[p.ID()] = true
+		// What cannot be found any more counts as touched.
+		touched[p.ID] = true
+		if failure != "" {
+			continue
+		}
+		for _, found := range set.Projects {
+			if found.Dir == p.Dir && found.Workspace == p.Workspace {
+				touched[p.ID] = set.Touches(found, changed)
+			}
+		}
+		if p.Deleted {
+			touched[p.ID] = false
 		}
 	}
 	return base, touched, nil
@@ -208,21 +210,21 @@ func (t *task) rules(ctx context.Context, base string) (rules []project.Approval
 		return nil, "", err
 	}
 	if failure != "" {
-		return nil, fmt.Sprintf("%s of %s cannot be read, so nobody knows what it requires: %s", ConfigFile, t.pr.Base, failure), nil
+		return nil, fmt.Sprintf("%s of %s cannot be read, so nobody knows what it requires: %s", project.File, t.pr.Base, failure), nil
 	}
 	return cfg.Approvals, "", nil
 }
 
 // baseConfig reads weir.yaml as it stands in a commit of the base branch.
 func (t *task) baseConfig(ctx context.Context, base string) (cfg *project.Config, failure string, err error) {
-	data, err := t.Checkouts.File(ctx, t.job.Repo, base, ConfigFile)
+	data, err := t.Checkouts.File(ctx, t.job.Repo, base, project.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		data, err = nil, nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	cfg, bad := project.Parse(ConfigFile, data)
+	cfg, bad := project.Parse(project.File, data)
 	if bad != nil {
 		return nil, bad.Error(), nil
 	}
@@ -309,7 +311,7 @@ func ruleMatches(rule project.ApprovalRule, p ProjectRecord, s *terraform.Summar
 		}
 		return fmt.Sprintf("would %s %s", c.Action, c.Address)
 	}
-	if s.Truncated {
+	if s.Cut {
 		return "has a plan too large to look through"
 	}
 	return ""

@@ -4,6 +4,7 @@ package planner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"weir/planner/terraform"
 	"weir/planner/work"
 	"weir/policy"
+	"weir/store"
 )
 
 // plan takes the locks of what the pull request touches, plans it, and tells.
@@ -179,6 +181,11 @@ func (t *task) planOne(ctx context.Context, s *scope, p project.Project, rec *Pr
 			"and nobody manages them any more. To destroy them, restore the directory, run `weir plan -d "+p.Dir+" -- -destroy`, apply that, and delete it then.")
 		return nil
 	}
+	if p.Refused != "" {
+		run.State, run.Failure = PlanFailed, p.Refused
+		rec.State, rec.Note = PlanFailed, p.Refused
+		return nil
+	}
 	if p.Note != "" {
 		run.Notes = append(run.Notes, p.Note)
 	}
@@ -220,13 +227,43 @@ func (t *task) planOne(ctx context.Context, s *scope, p project.Project, rec *Pr
 	if run.Text, err = t.Artifacts.Put(ctx, scope, []byte(plan.Text)); err != nil {
 		return fmt.Errorf("plan %s: %w", p.ID(), err)
 	}
-	run.Summary = &plan.Summary
+	run.Summary = fit(plan.Summary)
 	run.State, rec.State = NoChanges, NoChanges
 	if !plan.Summary.Empty() {
 		run.State, rec.State = Planned, Planned
 		rec.ChangeDigest = plan.Summary.ChangeDigest
 	}
 	return nil
+}
+
+// fit makes a summary small enough for its run's record. The counts and the
+// digest stay; the plan's text has the rest.
+func fit(s terraform.Summary) *terraform.Summary {
+	const most = store.MaxBody / 2
+	size := func() int {
+		body, err := json.Marshal(s)
+		if err != nil {
+			return most + 1
+		}
+		return len(body)
+	}
+	if size() <= most {
+		return &s
+	}
+	s.Cut = true
+	s.Changes, s.Drift = withoutAttributes(s.Changes), withoutAttributes(s.Drift)
+	for size() > most && len(s.Changes)+len(s.Drift)+len(s.Outputs) > 0 {
+		s.Changes, s.Drift, s.Outputs = s.Changes[:len(s.Changes)/2], s.Drift[:len(s.Drift)/2], s.Outputs[:len(s.Outputs)/2]
+	}
+	return &s
+}
+
+func withoutAttributes(changes []terraform.Change) []terraform.Change {
+	bare := slices.Clone(changes)
+	for i := range bare {
+		bare[i].Attributes = nil
+	}
+	return bare
 }
 
 // codeOf identifies the code of a project, for digests of plans that do not
@@ -371,7 +408,7 @@ func (t *task) posted(at time.Time) {
 		p.ReviewsBefore = max(p.ReviewsBefore, r.ID)
 	}
 	t.rec.Posted = append(t.rec.Posted, p)
-	const most = 20
+	const most = 10
 	if extra := len(t.rec.Posted) - most; extra > 0 {
 		t.rec.Posted = t.rec.Posted[extra:]
 	}

@@ -57,124 +57,67 @@ func (t *task) prepare(ctx context.Context) (*scope, error) {
 	}
 	t.rec.Mode, t.rec.Automerge = policy.OnApproval, ""
 	if failure != "" {
-		s.notes = append(s.notes, fmt.Sprintf("%s of %s is broken, so nothing can be applied until it is mended: %s", ConfigFile, t.pr.Base, failure))
+		s.notes = append(s.notes, fmt.Sprintf("%s of %s is broken, so nothing can be applied until it is mended: %s", project.File, t.pr.Base, failure))
 	} else {
 		t.rec.Mode = policy.Mode(base.Apply)
 		if base.Automerge != "off" {
 			t.rec.Automerge = base.Automerge
 		}
 	}
-	if slices.Contains(co.Changed, ConfigFile) {
-		s.notes = append(s.notes, ConfigFile+" is changed here: its projects count at once, everything else (apply, automerge, approvals) once it is merged.")
+	if slices.Contains(co.Changed, project.File) {
+		s.notes = append(s.notes, project.File+" is changed here: its projects count at once, everything else (apply, automerge, approvals) once it is merged.")
 	}
 
-	set, notes, failure := t.discover(co)
-	s.notes = append(s.notes, notes...)
-	if failure != "" {
-		s.failure = failure
+	if base != nil && (base.Checkout.Submodules || base.Checkout.LFS) {
+		req.Submodules, req.LFS = base.Checkout.Submodules, base.Checkout.LFS
+		if co, err = t.Checkouts.Open(ctx, req); err != nil {
+			return nil, err
+		}
+		s.checkout = co
+	}
+	if s.set, s.failure = t.discover(co); s.failure != "" {
 		return s, nil
 	}
-	s.set = set
-	before, err := t.baseSet(ctx, co, base)
+	before, err := t.before(ctx, co, s.set, base)
 	if err != nil {
 		return nil, err
 	}
-	s.projects = set.Affected(co.Changed, before)
+	s.projects = s.set.Affected(co.Changed, before)
 	if t.pr.Merged {
-		s.projects = slices.DeleteFunc(slices.Clone(set.Projects), func(p project.Project) bool { return t.project(p.ID()) == nil })
+		s.projects = slices.DeleteFunc(slices.Clone(s.set.Projects), func(p project.Project) bool { return t.project(p.ID()) == nil })
 	}
-	for _, problem := range set.Problems {
-		if problem.Dir == "" || slices.ContainsFunc(s.projects, func(p project.Project) bool { return p.Dir == problem.Dir }) {
-			s.notes = append(s.notes, problem.String())
-		}
+	for _, problem := range s.set.Told(co.Changed, s.projects) {
+		s.notes = append(s.notes, problem.String())
 	}
 	return s, t.narrow(s)
 }
 
 // discover finds the projects of a checkout by its own weir.yaml.
-func (t *task) discover(co *checkout.Checkout) (set *project.Set, notes []string, failure string) {
-	data, err := readInside(co.Root, ConfigFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Sprintf("%s cannot be read: %v", ConfigFile, err)
-	}
-	cfg, err := project.Parse(ConfigFile, data)
+func (t *task) discover(co *checkout.Checkout) (set *project.Set, failure string) {
+	cfg, err := project.Load(co.Root)
 	if err != nil {
-		return nil, nil, err.Error()
+		return nil, err.Error()
 	}
-	set, err = project.Discover(co.Root, cfg)
-	if err != nil {
-		return nil, nil, err.Error()
+	if set, err = project.Discover(co.Root, cfg); err != nil {
+		return nil, err.Error()
 	}
-	return set, nil, ""
+	return set, ""
 }
 
-// readInside reads a file of a checkout without following a link out of it.
-func readInside(root, name string) ([]byte, error) {
-	dir, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close() //nolint:errcheck // only read
-	return dir.ReadFile(name)
-}
-
-// baseSet finds the projects of the base branch, as far as the change can
-// have removed them or hidden them from its own weir.yaml: its configured
-// projects, and the directories from which files were deleted.
-func (t *task) baseSet(ctx context.Context, co *checkout.Checkout, cfg *project.Config) (*project.Set, error) {
-	gone := map[string]bool{}
-	for _, name := range co.Changed {
-		if !isTerraform(name) {
-			continue
-		}
-		if _, err := os.Lstat(filepath.Join(co.Root, filepath.FromSlash(name))); errors.Is(err, fs.ErrNotExist) {
-			gone[path.Dir(name)] = true
-		}
-	}
-	configChanged := slices.Contains(co.Changed, ConfigFile)
-	if len(gone) == 0 && !configChanged {
-		return nil, nil
-	}
-	dir, err := os.MkdirTemp(t.tempDir(), "base-")
-	if err != nil {
-		return nil, fmt.Errorf("read base: %w", err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // swept at the next start
-
+// before finds the projects of the base branch, so that a change cannot keep
+// one of them from being planned (I7) and a deleted one is told.
+func (t *task) before(ctx context.Context, co *checkout.Checkout, set *project.Set, cfg *project.Config) (*project.Set, error) {
 	names, err := t.Checkouts.List(ctx, t.job.Repo, co.Base)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		if !isTerraform(name) || !configChanged && !gone[path.Dir(name)] {
-			continue
-		}
-		data, err := t.Checkouts.File(ctx, t.job.Repo, co.Base, name)
-		if err != nil {
-			return nil, err
-		}
-		file := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			return nil, fmt.Errorf("read base: %w", err)
-		}
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			return nil, fmt.Errorf("read base: %w", err)
+	was := project.Tree{Read: func(name string) ([]byte, error) { return t.Checkouts.File(ctx, t.job.Repo, co.Base, name) }}
+	for _, name := range co.Changed {
+		if _, ok := slices.BinarySearch(names, name); ok {
+			was.Files = append(was.Files, name)
 		}
 	}
-	set, err := project.Discover(dir, cfg)
-	if err != nil {
-		return nil, nil //nolint:nilerr // a broken base hides nothing that was there
-	}
-	return set, nil
-}
-
-func isTerraform(name string) bool {
-	for _, end := range []string{".tf", ".tf.json", ".tofu", ".tofu.json"} {
-		if strings.HasSuffix(name, end) {
-			return true
-		}
-	}
-	return false
+	return set.Before(cfg, co.Changed, was)
 }
 
 // narrow applies what a command names. A project that is named but not
@@ -196,6 +139,7 @@ func (t *task) narrow(s *scope) error {
 			s.projects = append(s.projects, p)
 		}
 	}
+	slices.SortFunc(s.projects, func(a, b project.Project) int { return strings.Compare(a.ID(), b.ID()) })
 	if len(s.asked) == 0 {
 		s.failure = "There is no project " + describe(c) + ". Projects here: " + ids(s.set.Projects)
 	}
