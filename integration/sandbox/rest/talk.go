@@ -1,0 +1,215 @@
+package rest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"weir/integration/sandbox/hub"
+)
+
+func (a *API) issue(c *call) (answer, error) {
+	n, err := c.number("number")
+	if err != nil {
+		return answer{}, err
+	}
+	i, err := a.Hub.Issue(c.repo, n)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.Shape().Issue(i))
+}
+
+func (a *API) openIssue(c *call) (answer, error) {
+	var in struct {
+		Title, Body string
+		Labels      []string
+	}
+	if err := c.read(&in); err != nil {
+		return answer{}, err
+	}
+	i, err := a.Hub.OpenIssue(c.who, c.repo, in.Title, in.Body, in.Labels)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusCreated, a.Shape().Issue(i)}, nil
+}
+
+func (a *API) editIssue(c *call) (answer, error) {
+	n, err := c.number("number")
+	if err != nil {
+		return answer{}, err
+	}
+	var in hub.Edit
+	if err := c.read(&in); err != nil {
+		return answer{}, err
+	}
+	i, err := a.Hub.EditIssue(c.repo, n, in)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.Shape().Issue(i))
+}
+
+// comments lists the oldest first; since leaves out what was not updated
+// after it.
+func (a *API) comments(c *call) (answer, error) {
+	n, err := c.number("number")
+	if err != nil {
+		return answer{}, err
+	}
+	all, err := a.Hub.Comments(c.repo, n)
+	if err != nil {
+		return answer{}, err
+	}
+	if since, err := time.Parse(time.RFC3339, c.URL.Query().Get("since")); err == nil {
+		all = slices.DeleteFunc(all, func(m hub.Comment) bool { return m.Updated.Before(since) })
+	}
+	return ok(list(page(a, c, all), a.Shape().Comment))
+}
+
+func (c *call) body() (string, error) {
+	var in struct{ Body string }
+	err := c.read(&in)
+	return in.Body, err
+}
+
+func (a *API) addComment(c *call) (answer, error) {
+	n, err := c.number("number")
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := c.body()
+	if err != nil {
+		return answer{}, err
+	}
+	m, err := a.Hub.AddComment(c.who, c.repo, n, body)
+	if err != nil {
+		return answer{}, err
+	}
+	o := a.Shape().Comment(m)
+	c.w.Header().Set("Location", a.Shape().Comment(m)["url"].(string)) //nolint:errcheck // Comment writes a string
+	return answer{http.StatusCreated, o}, nil
+}
+
+func (a *API) comment(c *call) (answer, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return answer{}, err
+	}
+	m, err := a.Hub.Comment(c.repo, id)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.Shape().Comment(m))
+}
+
+func (a *API) editComment(c *call) (answer, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := c.body()
+	if err != nil {
+		return answer{}, err
+	}
+	m, err := a.Hub.EditComment(c.who, c.repo, id, body)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.Shape().Comment(m))
+}
+
+func (a *API) deleteComment(c *call) (answer, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusNoContent}, a.Hub.DeleteComment(c.who, c.repo, id)
+}
+
+func (a *API) reactions(c *call) (answer, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return answer{}, err
+	}
+	m, err := a.Hub.Comment(c.repo, id)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(list(page(a, c, m.Reactions), a.Shape().Reaction))
+}
+
+func (a *API) react(c *call) (answer, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return answer{}, err
+	}
+	var in struct{ Content string }
+	if err := c.read(&in); err != nil {
+		return answer{}, err
+	}
+	r, fresh, err := a.Hub.React(c.who, c.repo, id, in.Content)
+	if err != nil {
+		return answer{}, err
+	}
+	status := http.StatusOK
+	if fresh {
+		status = http.StatusCreated
+	}
+	return answer{status, a.Shape().Reaction(r)}, nil
+}
+
+func (a *API) labels(c *call) (answer, error) {
+	n, err := c.number("number")
+	if err != nil {
+		return answer{}, err
+	}
+	i, err := a.Hub.Issue(c.repo, n)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.Shape().Labels(i.Repo, page(a, c, i.Labels)))
+}
+
+// addLabels takes both forms that GitHub takes: a list, or an object with one.
+func (a *API) addLabels(c *call) (answer, error) {
+	n, err := c.number("number")
+	if err != nil {
+		return answer{}, err
+	}
+	var raw json.RawMessage
+	if err := c.read(&raw); err != nil {
+		return answer{}, err
+	}
+	var names []string
+	if json.Unmarshal(raw, &names) != nil {
+		var in struct{ Labels []string }
+		if json.Unmarshal(raw, &in) != nil {
+			return answer{}, &hub.Error{Status: http.StatusUnprocessableEntity, Message: "Invalid request."}
+		}
+		names = in.Labels
+	}
+	return a.changedLabels(c, func() ([]hub.Label, error) { return a.Hub.AddLabels(c.who, c.repo, n, names...) })
+}
+
+func (a *API) removeLabel(c *call) (answer, error) {
+	n, err := c.number("number")
+	if err != nil {
+		return answer{}, err
+	}
+	return a.changedLabels(c, func() ([]hub.Label, error) { return a.Hub.RemoveLabel(c.who, c.repo, n, c.PathValue("name")) })
+}
+
+func (a *API) changedLabels(c *call, change func() ([]hub.Label, error)) (answer, error) {
+	r, err := a.Hub.Repo(c.repo)
+	if err != nil {
+		return answer{}, err
+	}
+	labels, err := change()
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.Shape().Labels(r, labels))
+}
