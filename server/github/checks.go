@@ -14,6 +14,7 @@ import (
 
 	"weir/planner"
 	"weir/policy"
+	"weir/server/github/rest"
 )
 
 // requiredFor is how long a branch's required checks are remembered. GitHub
@@ -58,12 +59,12 @@ func (g *Client) Checks(ctx context.Context, repo, commit, branch string) ([]pol
 }
 
 func (g *Client) checkRuns(ctx context.Context, repo, commit string) ([]policy.Check, error) {
-	path, err := repoPath(repo, "commits", commit, "check-runs")
+	path, err := rest.RepoPath(repo, "commits", commit, "check-runs")
 	if err != nil {
 		return nil, err
 	}
 	checks := []policy.Check{}
-	err = pages(ctx, g, repo, "list check runs of "+repo+"@"+commit, get(path, nil), func(page github.ListCheckRunsResults) {
+	err = rest.Pages(ctx, g.api, repo, "list check runs of "+repo+"@"+commit, rest.Get(path, nil), func(page github.ListCheckRunsResults) {
 		for _, r := range page.CheckRuns {
 			state := "pending"
 			if r.GetStatus() == "completed" {
@@ -71,7 +72,7 @@ func (g *Client) checkRuns(ctx context.Context, repo, commit string) ([]policy.C
 			}
 			checks = append(checks, policy.Check{
 				Name: r.GetName(), State: state,
-				Own: g.app != nil && r.GetApp().GetID() == g.app.ID,
+				Own: g.api.AppID() != 0 && r.GetApp().GetID() == g.api.AppID(),
 			})
 		}
 	})
@@ -79,16 +80,16 @@ func (g *Client) checkRuns(ctx context.Context, repo, commit string) ([]policy.C
 }
 
 func (g *Client) statuses(ctx context.Context, repo, commit string) ([]policy.Check, error) {
-	path, err := repoPath(repo, "commits", commit, "status")
+	path, err := rest.RepoPath(repo, "commits", commit, "status")
 	if err != nil {
 		return nil, err
 	}
 	var checks []policy.Check
-	err = pages(ctx, g, repo, "list statuses of "+repo+"@"+commit, get(path, nil), func(page github.CombinedStatus) {
+	err = rest.Pages(ctx, g.api, repo, "list statuses of "+repo+"@"+commit, rest.Get(path, nil), func(page github.CombinedStatus) {
 		for _, s := range page.Statuses {
 			checks = append(checks, policy.Check{
 				Name: s.GetContext(), State: s.GetState(),
-				Own: g.app == nil && isOwnStatus(s.GetContext()),
+				Own: g.api.AppID() == 0 && isOwnStatus(s.GetContext()),
 			})
 		}
 	})
@@ -146,7 +147,7 @@ func (g *Client) askRequired(ctx context.Context, repo, branch string) ([]string
 // ruled returns the checks that rulesets require of a branch, and whether
 // GitHub let weir know.
 func (g *Client) ruled(ctx context.Context, repo, branch string) ([]string, bool, error) {
-	path, err := repoPath(repo, "rules", "branches", branch)
+	path, err := rest.RepoPath(repo, "rules", "branches", branch)
 	if err != nil {
 		return nil, false, err
 	}
@@ -159,10 +160,10 @@ func (g *Client) ruled(ctx context.Context, repo, branch string) ([]string, bool
 			} `json:"required_status_checks"`
 		} `json:"parameters"`
 	}
-	list := get(path, nil)
-	list.absent = true
+	list := rest.Get(path, nil)
+	list.Absent = true
 	var names []string
-	err = pages(ctx, g, repo, "read the rules of branch "+branch+" of "+repo, list, func(page []rule) {
+	err = rest.Pages(ctx, g.api, repo, "read the rules of branch "+branch+" of "+repo, list, func(page []rule) {
 		for _, r := range page {
 			if r.Type != "required_status_checks" {
 				continue
@@ -180,7 +181,7 @@ func (g *Client) ruled(ctx context.Context, repo, branch string) ([]string, bool
 // whether GitHub let weir know. The branch itself names them to everybody who
 // can read it; the protection proper needs administration rights.
 func (g *Client) protected(ctx context.Context, repo, branch string) ([]string, bool, error) {
-	path, err := repoPath(repo, "branches", branch)
+	path, err := rest.RepoPath(repo, "branches", branch)
 	if err != nil {
 		return nil, false, err
 	}
@@ -194,9 +195,9 @@ func (g *Client) protected(ctx context.Context, repo, branch string) ([]string, 
 		Protection *protection `json:"protection"`
 	}
 	what := "read the protection of branch " + branch + " of " + repo
-	c := get(path, &b)
-	c.absent = true
-	_, err = g.in(ctx, repo, what, c)
+	c := rest.Get(path, &b)
+	c.Absent = true
+	_, err = g.api.In(ctx, repo, what, c)
 	known, err := allowed(err)
 	switch {
 	case err != nil:
@@ -208,9 +209,9 @@ func (g *Client) protected(ctx context.Context, repo, branch string) ([]string, 
 	}
 
 	var p protection
-	c = get(path+"/protection", &p)
-	c.absent = true
-	_, err = g.in(ctx, repo, what, c)
+	c = rest.Get(path+"/protection", &p)
+	c.Absent = true
+	_, err = g.api.In(ctx, repo, what, c)
 	var missing *NotFoundError
 	if errors.As(err, &missing) && missing.Message == "Branch not protected" {
 		return nil, true, nil
@@ -223,7 +224,7 @@ func (g *Client) protected(ctx context.Context, repo, branch string) ([]string, 
 
 // allowed takes a refusal to tell for what it is.
 func allowed(err error) (known bool, _ error) {
-	switch statusOf(err) {
+	switch rest.StatusOf(err) {
 	case http.StatusForbidden, http.StatusNotFound:
 		return false, nil
 	}

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-github/v60/github"
+
+	"weir/server/github/rest"
 )
 
 const (
@@ -46,36 +48,30 @@ func (g *Client) PostComment(ctx context.Context, repo string, number int, body 
 	if n := utf8.RuneCountInString(body); n > maxComment {
 		return Comment{}, fmt.Errorf("github: a comment of %d characters is longer than GitHub's %d", n, maxComment)
 	}
-	path, err := repoPath(repo, "issues", strconv.Itoa(number), "comments")
+	path, err := rest.RepoPath(repo, "issues", strconv.Itoa(number), "comments")
 	if err != nil {
 		return Comment{}, err
 	}
-	what := "post a comment on " + pull(repo, number)
-	for attempt := 1; ; attempt++ {
-		if !fresh || attempt > 1 {
-			found, err := g.findComment(ctx, repo, number, path, firstLine(body))
-			if err != nil {
-				return Comment{}, err
-			}
-			if found != nil {
-				return *found, nil
-			}
+	var comment Comment
+	look := func() (bool, error) {
+		found, err := g.findComment(ctx, repo, number, path, firstLine(body))
+		if found != nil {
+			comment = *found
 		}
-		var posted github.IssueComment
-		_, err := g.in(ctx, repo, what, call{
-			method: http.MethodPost, path: path, body: map[string]string{"body": body}, out: &posted, once: true,
-		})
-		if err == nil {
-			return asComment(&posted), nil
-		}
-		if !unclear(err) || attempt == attempts || ctx.Err() != nil {
-			return Comment{}, err
-		}
-		// GitHub may be busy with it still.
-		if sleep(ctx, firstPause<<attempt) != nil {
-			return Comment{}, err
-		}
+		return found != nil, err
 	}
+	send := func() error {
+		var posted github.IssueComment
+		_, err := g.api.In(ctx, repo, "post a comment on "+pull(repo, number), rest.Call{
+			Method: http.MethodPost, Path: path, Body: map[string]string{"body": body}, Out: &posted, Once: true,
+		})
+		comment = asComment(&posted)
+		return err
+	}
+	if err := rest.AtMostOnce(ctx, !fresh, look, send); err != nil {
+		return Comment{}, err
+	}
+	return comment, nil
 }
 
 // findComment returns weir's own comment with a first line, nil where there is
@@ -95,8 +91,8 @@ func (g *Client) findComment(ctx context.Context, repo string, number int, path,
 			}
 		}
 	}
-	what, list := "list comments of "+pull(repo, number), get(path, nil)
-	next, last, err := onePage(ctx, g, repo, what, list, 1, look)
+	what, list := "list comments of "+pull(repo, number), rest.Get(path, nil)
+	next, last, err := rest.Page(ctx, g.api, repo, what, list, 1, look)
 	if err != nil || found != nil || next == 0 {
 		return found, err
 	}
@@ -105,7 +101,7 @@ func (g *Client) findComment(ctx context.Context, repo string, number int, path,
 	// are added are on pages after the last.
 	newest := last
 	for newest > 0 && found == nil {
-		next, _, err := onePage(ctx, g, repo, what, list, newest, look)
+		next, _, err := rest.Page(ctx, g.api, repo, what, list, newest, look)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +111,7 @@ func (g *Client) findComment(ctx context.Context, repo string, number int, path,
 		newest = next
 	}
 	for p := last - 1; p > 0 && found == nil; p-- {
-		if _, _, err := onePage(ctx, g, repo, what, list, p, look); err != nil {
+		if _, _, err := rest.Page(ctx, g.api, repo, what, list, p, look); err != nil {
 			return nil, err
 		}
 	}
@@ -143,7 +139,7 @@ func asComment(c *github.IssueComment) Comment {
 // EditComment replaces the body of a comment. One that was deleted gives a
 // NotFoundError.
 func (g *Client) EditComment(ctx context.Context, repo string, id int64, body string) (Comment, error) {
-	path, err := repoPath(repo, "issues", "comments", strconv.FormatInt(id, 10))
+	path, err := rest.RepoPath(repo, "issues", "comments", strconv.FormatInt(id, 10))
 	if err != nil {
 		return Comment{}, err
 	}
@@ -151,8 +147,8 @@ func (g *Client) EditComment(ctx context.Context, repo string, id int64, body st
 		return Comment{}, fmt.Errorf("github: a comment of %d characters is longer than GitHub's %d", n, maxComment)
 	}
 	var edited github.IssueComment
-	_, err = g.in(ctx, repo, fmt.Sprintf("edit comment %d of %s", id, repo), call{
-		method: http.MethodPatch, path: path, body: map[string]string{"body": body}, out: &edited, absent: true,
+	_, err = g.api.In(ctx, repo, fmt.Sprintf("edit comment %d of %s", id, repo), rest.Call{
+		Method: http.MethodPatch, Path: path, Body: map[string]string{"body": body}, Out: &edited, Absent: true,
 	})
 	if err != nil {
 		return Comment{}, err
@@ -192,10 +188,10 @@ func (g *Client) Minimise(ctx context.Context, repo string, nodes []string) erro
 		Data   json.RawMessage `json:"data"`
 		Errors []graphError    `json:"errors"`
 	}
-	_, err := g.in(ctx, repo, what, call{
-		method: http.MethodPost, path: g.graphURL(), body: map[string]string{"query": query.String()}, out: &answer, absent: true,
+	_, err := g.api.In(ctx, repo, what, rest.Call{
+		Method: http.MethodPost, Path: g.api.GraphURL(), Body: map[string]string{"query": query.String()}, Out: &answer, Absent: true,
 	})
-	switch statusOf(err) {
+	switch rest.StatusOf(err) {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
 		g.mu.Lock()
 		g.graphOff = time.Now().Add(ungraphed)

@@ -14,6 +14,7 @@ import (
 
 	"weir/planner"
 	"weir/policy"
+	"weir/server/github/rest"
 )
 
 // ghost is the account that GitHub shows for one that was deleted.
@@ -24,12 +25,12 @@ func pull(repo string, number int) string { return repo + "#" + strconv.Itoa(num
 // PullRequest returns a pull request as GitHub shows it now. Mergeable is nil
 // while GitHub works it out, which asking makes it do.
 func (g *Client) PullRequest(ctx context.Context, repo string, number int) (planner.PullRequest, error) {
-	path, err := repoPath(repo, "pulls", strconv.Itoa(number))
+	path, err := rest.RepoPath(repo, "pulls", strconv.Itoa(number))
 	if err != nil {
 		return planner.PullRequest{}, err
 	}
 	var pr github.PullRequest
-	if _, err := g.in(ctx, repo, "read pull request "+pull(repo, number), get(path, &pr)); err != nil {
+	if _, err := g.api.In(ctx, repo, "read pull request "+pull(repo, number), rest.Get(path, &pr)); err != nil {
 		return planner.PullRequest{}, err
 	}
 	base, head := pr.GetBase(), pr.GetHead()
@@ -76,13 +77,13 @@ func bareURL(raw string) string {
 // that their author has not submitted yet. The review of a deleted account is
 // by "ghost", who has no rights.
 func (g *Client) Reviews(ctx context.Context, repo string, number int) ([]policy.Review, error) {
-	path, err := repoPath(repo, "pulls", strconv.Itoa(number), "reviews")
+	path, err := rest.RepoPath(repo, "pulls", strconv.Itoa(number), "reviews")
 	if err != nil {
 		return nil, err
 	}
 	reviews := []policy.Review{}
 	seen := map[int64]bool{} // pages move when a review is submitted meanwhile
-	err = pages(ctx, g, repo, "list reviews of "+pull(repo, number), get(path, nil), func(page []*github.PullRequestReview) {
+	err = rest.Pages(ctx, g.api, repo, "list reviews of "+pull(repo, number), rest.Get(path, nil), func(page []*github.PullRequestReview) {
 		for _, r := range page {
 			state := strings.ToLower(r.GetState())
 			if state == "pending" || seen[r.GetID()] {
@@ -110,7 +111,7 @@ func (g *Client) Right(ctx context.Context, repo, login string) (policy.Right, e
 	if login == "" || login == ghost {
 		return policy.None, nil
 	}
-	path, err := repoPath(repo, "collaborators", login, "permission")
+	path, err := rest.RepoPath(repo, "collaborators", login, "permission")
 	if err != nil {
 		return policy.None, err
 	}
@@ -118,10 +119,10 @@ func (g *Client) Right(ctx context.Context, repo, login string) (policy.Right, e
 		Permission string `json:"permission"`
 		RoleName   string `json:"role_name"`
 	}
-	c := get(path, &level)
-	c.absent = true
-	_, err = g.in(ctx, repo, fmt.Sprintf("ask for the right of %s in %s", login, repo), c)
-	if statusOf(err) == http.StatusNotFound {
+	c := rest.Get(path, &level)
+	c.Absent = true
+	_, err = g.api.In(ctx, repo, fmt.Sprintf("ask for the right of %s in %s", login, repo), c)
+	if rest.StatusOf(err) == http.StatusNotFound {
 		return policy.None, nil
 	}
 	if err != nil {
@@ -145,19 +146,19 @@ func (g *Client) Right(ctx context.Context, repo, login string) (policy.Right, e
 // team that does not exist, or that weir may not see, has no members.
 func (g *Client) Member(ctx context.Context, team, login string) (bool, error) {
 	org, slug, ok := strings.Cut(team, "/")
-	if !ok || !isPart(org) || !isPart(slug) {
+	if !ok || !rest.IsPart(org) || !rest.IsPart(slug) {
 		return false, fmt.Errorf("github: %q is not a team: org/team is", team)
 	}
-	if login == ghost || !isPart(login) {
+	if login == ghost || !rest.IsPart(login) {
 		return false, nil
 	}
 	var membership struct {
 		State string `json:"state"`
 	}
-	c := get("orgs/"+url.PathEscape(org)+"/teams/"+url.PathEscape(slug)+"/memberships/"+url.PathEscape(login), &membership)
-	c.absent = true
-	_, err := g.in(ctx, org, fmt.Sprintf("ask whether %s is in %s", login, team), c)
-	if statusOf(err) == http.StatusNotFound {
+	c := rest.Get("orgs/"+url.PathEscape(org)+"/teams/"+url.PathEscape(slug)+"/memberships/"+url.PathEscape(login), &membership)
+	c.Absent = true
+	_, err := g.api.In(ctx, org, fmt.Sprintf("ask whether %s is in %s", login, team), c)
+	if rest.StatusOf(err) == http.StatusNotFound {
 		return false, nil
 	}
 	return membership.State == "active", err

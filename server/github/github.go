@@ -1,66 +1,39 @@
-// Package github is all that weir says to GitHub and asks of it.
-//
-// It speaks as a GitHub App or with a token, keeps GitHub's rate limits, reads
-// every list to its end, and repeats what failed on the way without ever
-// posting a comment twice.
+// Package github is all that weir says to GitHub and asks of it: the calls and
+// what they mean. How a call is made, and made again, is in package rest.
 package github
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/bradleyfalzon/ghinstallation/v2"
-	"golang.org/x/sync/singleflight"
+	"weir/server/github/rest"
 )
 
-// Config says which GitHub to speak to, and as whom. Exactly one of App and
-// Token is set.
-type Config struct {
-	// BaseURL is the root of the REST API: https://api.github.com/ (also
-	// when empty), or https://HOST/api/v3/ for GitHub Enterprise Server.
-	// http is accepted for loopback hosts alone.
-	BaseURL string
-	App     *App
-	Token   func() (string, error) // asked before every call; see StaticToken and TokenFile
-	Log     *slog.Logger           // nil: nothing is logged
-	// Timeout is for one call from first to last byte, without what is
-	// waited for rate limits and between attempts. 0: 30 seconds.
-	Timeout time.Duration
-	// OnCall, if set, is told of every request that was sent, also those for
-	// tokens and those that were repeated. The route has placeholders for
-	// names and numbers; status is 0 where there was no answer.
-	OnCall func(method, route string, status int, took time.Duration)
-	// HTTP carries the requests; nil: a transport of our own.
-	HTTP http.RoundTripper
-}
+// What the callers of this package need of package rest.
+type (
+	Config           = rest.Config
+	App              = rest.App
+	Error            = rest.Error
+	NotFoundError    = rest.NotFoundError
+	NotServedError   = rest.NotServedError
+	RateLimitError   = rest.RateLimitError
+	UnsupportedError = rest.UnsupportedError
+)
 
-// App is a GitHub App's identity.
-type App struct {
-	ID         int64
-	PrivateKey []byte // PEM, PKCS #1 or #8
-}
+// StaticToken returns a token that never changes, for Config.Token.
+func StaticToken(token string) func() (string, error) { return rest.StaticToken(token) }
+
+// TokenFile returns the token that a file holds, for Config.Token; it is read
+// again when the file has changed.
+func TokenFile(path string) func() (string, error) { return rest.TokenFile(path) }
 
 // Client speaks to one GitHub. Its methods may be called at the same time.
 type Client struct {
-	base   *url.URL // ends in a slash
-	app    *App     // nil: with a token
-	log    *slog.Logger
-	wire   *wire
-	token  func() (string, error)
-	direct *session // as the App itself, or with the token
+	api *rest.Client
 
 	mu       sync.Mutex
-	repos    map[string]place   // by repository, in lower case
-	sessions map[int64]*session // by installation
-	lookups  singleflight.Group
 	who      *identity
 	graphOff time.Time // GraphQL is not tried before
 	required map[branchKey]requiredChecks
@@ -72,85 +45,23 @@ type identity struct {
 	appID int64  // 0 with a token
 }
 
-// New returns a Client. It asks GitHub nothing.
+// New returns a Client. It asks GitHub nothing. What is wrong with the
+// configuration it says without showing a secret.
 func New(c Config) (*Client, error) {
-	base, err := baseURL(c.BaseURL)
+	api, err := rest.New(c)
 	if err != nil {
 		return nil, err
 	}
-	if (c.App == nil) == (c.Token == nil) {
-		return nil, errors.New("github: either an App or a token is needed, not both")
-	}
-	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
-	}
-	g := &Client{
-		base: base, app: c.App, token: c.Token, log: c.Log,
-		repos: map[string]place{}, sessions: map[int64]*session{}, required: map[branchKey]requiredChecks{},
-	}
-	if g.log == nil {
-		g.log = slog.New(slog.DiscardHandler)
-	}
-	g.wire = newWire(base, c.HTTP, c.Timeout, c.OnCall)
-	if g.app == nil {
-		g.direct = g.newSession(&tokenAuth{next: g.wire, token: c.Token}, nil)
-		return g, nil
-	}
-	if g.app.ID <= 0 {
-		return nil, errors.New("github: the App's id is missing")
-	}
-	auth, err := ghinstallation.NewAppsTransport(g.wire, g.app.ID, g.app.PrivateKey)
-	if err != nil {
-		return nil, fmt.Errorf("github: the App's private key: %w", err)
-	}
-	g.direct = g.newSession(auth, nil)
-	return g, nil
+	return &Client{api: api, required: map[branchKey]requiredChecks{}}, nil
 }
 
-// baseURL checks the root of the REST API and ends it in a slash.
-func baseURL(raw string) (*url.URL, error) {
-	if raw == "" {
-		raw = "https://api.github.com/"
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Opaque != "" {
-		return nil, errors.New("github base_url: it is not an absolute URL") // which may hold a password: not shown
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("github base_url: it must hold no user, query or fragment; weir has its own credentials")
-	}
-	u.Path = strings.TrimRight(u.Path, "/") + "/"
-	host := u.Hostname()
-	switch {
-	case u.Scheme == "http" && !loopback(host):
-		return nil, fmt.Errorf("github base_url: http would show weir's token to the network between here and %s; use https", host)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("github base_url: scheme %q is not https", u.Scheme)
-	case host == "github.com" || host == "www.github.com":
-		return nil, errors.New("github base_url: GitHub's API is at https://api.github.com/")
-	case u.Path == "/" && !strings.HasPrefix(host, "api.") && !loopback(host):
-		return nil, fmt.Errorf("github base_url: the API of GitHub Enterprise Server is at %s://%s/api/v3/", u.Scheme, u.Host)
-	}
-	return u, nil
-}
+// Close lets go of idle connections.
+func (g *Client) Close() { g.api.Close() }
 
-// loopback reports whether a host is this machine by its very name, without
-// asking a resolver, whose answer may be another one next time.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// graphURL returns where GraphQL is served: beside v3 on Enterprise Server,
-// below the root elsewhere.
-func (g *Client) graphURL() string {
-	u := *g.base
-	if root, ok := strings.CutSuffix(u.Path, "/api/v3/"); ok {
-		u.Path = root + "/api/graphql"
-	} else {
-		u.Path += "graphql"
-	}
-	return u.String()
+// Token returns a token for Git, valid for a minute at least. With an App it
+// is the installation's, and so good for all of its repositories.
+func (g *Client) Token(ctx context.Context, repo string) (string, error) {
+	return g.api.Token(ctx, repo)
 }
 
 // Self returns the login under which weir's comments appear ("" where GitHub
@@ -173,21 +84,21 @@ func (g *Client) Self(ctx context.Context) (login string, appID int64, err error
 }
 
 func (g *Client) askSelf(ctx context.Context) (*identity, error) {
-	if g.app != nil {
+	if g.api.AppID() != 0 {
 		var app struct {
 			Slug string `json:"slug"`
 		}
-		err := g.asSelf(ctx, "ask who weir is", get("app", &app))
+		err := g.api.AsSelf(ctx, "ask who weir is", rest.Get("app", &app))
 		if err != nil {
 			return nil, err
 		}
-		return &identity{login: app.Slug + "[bot]", appID: g.app.ID}, nil
+		return &identity{login: app.Slug + "[bot]", appID: g.api.AppID()}, nil
 	}
 	var user struct {
 		Login string `json:"login"`
 	}
-	err := g.asSelf(ctx, "ask who weir is", get("user", &user))
-	if s := statusOf(err); s == http.StatusForbidden || s == http.StatusNotFound {
+	err := g.api.AsSelf(ctx, "ask who weir is", rest.Get("user", &user))
+	if s := rest.StatusOf(err); s == http.StatusForbidden || s == http.StatusNotFound {
 		return &identity{}, nil // a token without a user
 	}
 	if err != nil {
@@ -195,23 +106,3 @@ func (g *Client) askSelf(ctx context.Context) (*identity, error) {
 	}
 	return &identity{login: user.Login}, nil
 }
-
-// repoPath returns "repos/OWNER/NAME/" and what follows, each part escaped. A
-// name that is none is an error: it would be another path.
-func repoPath(repo string, parts ...string) (string, error) {
-	owner, name, _ := strings.Cut(repo, "/")
-	if !isPart(owner) || !isPart(name) || strings.Contains(name, "/") {
-		return "", fmt.Errorf("github: %q is not the name of a repository", repo)
-	}
-	path := "repos/" + url.PathEscape(owner) + "/" + url.PathEscape(name)
-	for _, part := range parts {
-		if !isPart(part) {
-			return "", fmt.Errorf("github: %q is not a part of a path", part)
-		}
-		path += "/" + url.PathEscape(part)
-	}
-	return path, nil
-}
-
-// isPart reports whether a name stays one part of a path, once it is escaped.
-func isPart(s string) bool { return s != "" && s != "." && s != ".." }

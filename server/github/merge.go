@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"weir/server/github/rest"
 )
 
 // Merge merges a pull request if its head is still the given one; method is
@@ -18,7 +20,7 @@ func (g *Client) Merge(ctx context.Context, repo string, number int, head, metho
 	if head == "" {
 		return "", errors.New("github: a merge needs the head that it is for")
 	}
-	path, err := repoPath(repo, "pulls", strconv.Itoa(number), "merge")
+	path, err := rest.RepoPath(repo, "pulls", strconv.Itoa(number), "merge")
 	if err != nil {
 		return "", err
 	}
@@ -28,8 +30,8 @@ func (g *Client) Merge(ctx context.Context, repo string, number int, head, metho
 			Merged  bool   `json:"merged"`
 			Message string `json:"message"`
 		}
-		_, err = g.in(ctx, repo, what, call{
-			method: http.MethodPut, path: path, body: map[string]string{"sha": head, "merge_method": method}, out: &done,
+		_, err = g.api.In(ctx, repo, what, rest.Call{
+			Method: http.MethodPut, Path: path, Body: map[string]string{"sha": head, "merge_method": method}, Out: &done,
 		})
 		if err == nil && done.Merged {
 			return "", nil
@@ -38,7 +40,7 @@ func (g *Client) Merge(ctx context.Context, repo string, number int, head, metho
 			err = &Error{What: what, Status: http.StatusConflict, Message: done.Message}
 		}
 		text, refused := refusalOf(err)
-		if !refused && !unclear(err) {
+		if !refused && !rest.Unclear(err) {
 			return "", err
 		}
 		// A repeated request is refused because the first one was heard.
@@ -53,11 +55,11 @@ func (g *Client) Merge(ctx context.Context, repo string, number int, head, metho
 			return fmt.Sprintf("it was merged at another head, %s", pr.Head), nil
 		case !refused:
 			return "", err
-		case !strings.HasPrefix(text, "Base branch was modified") || attempt == attempts:
+		case !strings.HasPrefix(text, "Base branch was modified") || attempt == 3:
 			return text, nil
 		}
 		// GitHub asks to try again while the base branch moves.
-		if sleep(ctx, firstPause<<attempt) != nil {
+		if rest.Pause(ctx, attempt) != nil {
 			return "", err
 		}
 	}

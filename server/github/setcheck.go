@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"weir/planner"
+	"weir/server/github/rest"
 )
 
 // Limits of GitHub's, from "REST API endpoints for check runs" and "… for
@@ -60,13 +61,13 @@ type checkClick struct {
 // a commit status, which has no summary and one state, pending, for all that
 // is not over.
 func (g *Client) SetCheck(ctx context.Context, c planner.Check, summary string) (int64, error) {
-	if g.app == nil {
+	if g.api.AppID() == 0 {
 		return g.setStatus(ctx, c)
 	}
 	run := asRun(c, summary)
 	if c.ID != 0 {
 		id, err := g.updateRun(ctx, c, c.ID, run)
-		if statusOf(err) != http.StatusNotFound {
+		if rest.StatusOf(err) != http.StatusNotFound {
 			return id, err
 		}
 	}
@@ -101,13 +102,13 @@ func checkWhat(c planner.Check) string {
 }
 
 func (g *Client) updateRun(ctx context.Context, c planner.Check, id int64, run checkRun) (int64, error) {
-	path, err := repoPath(c.Repo, "check-runs", strconv.FormatInt(id, 10))
+	path, err := rest.RepoPath(c.Repo, "check-runs", strconv.FormatInt(id, 10))
 	if err != nil {
 		return 0, err
 	}
 	run.HeadSHA = ""
 	var updated github.CheckRun
-	_, err = g.in(ctx, c.Repo, checkWhat(c), call{method: http.MethodPatch, path: path, body: run, out: &updated, absent: true})
+	_, err = g.api.In(ctx, c.Repo, checkWhat(c), rest.Call{Method: http.MethodPatch, Path: path, Body: run, Out: &updated, Absent: true})
 	if err != nil {
 		return 0, err
 	}
@@ -117,45 +118,44 @@ func (g *Client) updateRun(ctx context.Context, c planner.Check, id int64, run c
 // createRun makes a check run once: after an attempt that may have had its
 // effect it looks for that, and brings up to date what it finds.
 func (g *Client) createRun(ctx context.Context, c planner.Check, run checkRun) (int64, error) {
-	path, err := repoPath(c.Repo, "check-runs")
+	path, err := rest.RepoPath(c.Repo, "check-runs")
 	if err != nil {
 		return 0, err
 	}
-	for attempt := 1; ; attempt++ {
-		if attempt > 1 {
-			id, err := g.findRun(ctx, c)
-			if err != nil {
-				return 0, err
-			}
-			if id != 0 {
-				return g.updateRun(ctx, c, id, run)
-			}
+	var id int64
+	look := func() (bool, error) {
+		found, err := g.findRun(ctx, c)
+		if err != nil || found == 0 {
+			return false, err
 		}
-		var created github.CheckRun
-		_, err := g.in(ctx, c.Repo, checkWhat(c), call{method: http.MethodPost, path: path, body: run, out: &created, once: true})
-		if err == nil {
-			return created.GetID(), nil
-		}
-		if !unclear(err) || attempt == attempts || ctx.Err() != nil {
-			return 0, err
-		}
-		if sleep(ctx, firstPause<<attempt) != nil {
-			return 0, err
-		}
+		id, err = g.updateRun(ctx, c, found, run)
+		return true, err
 	}
+	send := func() error {
+		var created github.CheckRun
+		_, err := g.api.In(ctx, c.Repo, checkWhat(c), rest.Call{
+			Method: http.MethodPost, Path: path, Body: run, Out: &created, Once: true,
+		})
+		id = created.GetID()
+		return err
+	}
+	if err := rest.AtMostOnce(ctx, false, look, send); err != nil {
+		return 0, err
+	}
+	return id, nil
 }
 
 // findRun returns the id of the newest check run that weir made for c, 0 where
 // there is none.
 func (g *Client) findRun(ctx context.Context, c planner.Check) (int64, error) {
-	path, err := repoPath(c.Repo, "commits", c.Head, "check-runs")
+	path, err := rest.RepoPath(c.Repo, "commits", c.Head, "check-runs")
 	if err != nil {
 		return 0, err
 	}
 	var found int64
-	err = pages(ctx, g, c.Repo, checkWhat(c), get(path, nil), func(page github.ListCheckRunsResults) {
+	err = rest.Pages(ctx, g.api, c.Repo, checkWhat(c), rest.Get(path, nil), func(page github.ListCheckRunsResults) {
 		for _, r := range page.CheckRuns {
-			if r.GetName() == c.Name && r.GetExternalID() == externalID(c) && r.GetApp().GetID() == g.app.ID {
+			if r.GetName() == c.Name && r.GetExternalID() == externalID(c) && r.GetApp().GetID() == g.api.AppID() {
 				found = max(found, r.GetID())
 			}
 		}
@@ -164,7 +164,7 @@ func (g *Client) findRun(ctx context.Context, c planner.Check) (int64, error) {
 }
 
 func (g *Client) setStatus(ctx context.Context, c planner.Check) (int64, error) {
-	path, err := repoPath(c.Repo, "statuses", c.Head)
+	path, err := rest.RepoPath(c.Repo, "statuses", c.Head)
 	if err != nil {
 		return 0, err
 	}
@@ -184,7 +184,7 @@ func (g *Client) setStatus(ctx context.Context, c planner.Check) (int64, error) 
 		body["target_url"] = u
 	}
 	var set github.RepoStatus
-	_, err = g.in(ctx, c.Repo, checkWhat(c), call{method: http.MethodPost, path: path, body: body, out: &set})
+	_, err = g.api.In(ctx, c.Repo, checkWhat(c), rest.Call{Method: http.MethodPost, Path: path, Body: body, Out: &set})
 	return set.GetID(), err
 }
 

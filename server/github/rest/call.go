@@ -1,4 +1,4 @@
-package github
+package rest
 
 import (
 	"context"
@@ -26,25 +26,27 @@ const (
 	mostWaits   = 3                      // for rate limits, in one call
 )
 
-// call is one request to GitHub's REST API, as data.
-type call struct {
-	method string
-	path   string // relative to the base URL, or an absolute URL on its host
-	body   any    // sent as JSON; nil: none
-	out    any    // what the answer is read into; nil: nothing
+// Call is one request to GitHub's API, as data.
+type Call struct {
+	Method string
+	Path   string // relative to the base URL, or an absolute URL on its host
+	Body   any    // sent as JSON; nil: none
+	Out    any    // what the answer is read into; nil: nothing
 
-	// once marks what must not be sent again when it may have happened.
-	once bool
-	// absent says that 404 is an answer here, and no sign that the App
+	// Once marks what must not be sent again when it may have happened.
+	Once bool
+	// Absent says that 404 is an answer here, and no sign that the App
 	// was installed anew.
-	absent bool
+	Absent bool
 }
 
-func get(path string, out any) call { return call{method: http.MethodGet, path: path, out: out} }
+// Get is a call that reads.
+func Get(path string, out any) Call { return Call{Method: http.MethodGet, Path: path, Out: out} }
 
-// in makes a call as whoever weir is in a repository. what names operation and
-// object, for errors.
-func (g *Client) in(ctx context.Context, repo, what string, c call) (*github.Response, error) {
+// In makes a call as whoever weir is in a repository, or in an organisation
+// where repo is its name alone. what names operation and object, for errors,
+// which are all of this package.
+func (g *Client) In(ctx context.Context, repo, what string, c Call) (*github.Response, error) {
 	return g.run(ctx, what, c, agent{
 		session: func(ctx context.Context) (*session, error) { return g.session(ctx, repo) },
 		renew: func(ctx context.Context, old *session, certain bool) bool {
@@ -53,8 +55,8 @@ func (g *Client) in(ctx context.Context, repo, what string, c call) (*github.Res
 	})
 }
 
-// asSelf makes a call as the App itself, or with the token.
-func (g *Client) asSelf(ctx context.Context, what string, c call) error {
+// AsSelf makes a call as the App itself, or with the token.
+func (g *Client) AsSelf(ctx context.Context, what string, c Call) error {
 	_, err := g.run(ctx, what, c, agent{
 		session: func(context.Context) (*session, error) { return g.direct, nil },
 		renew:   func(context.Context, *session, bool) bool { return false },
@@ -72,9 +74,9 @@ type agent struct {
 }
 
 // run makes a call, waits for rate limits that are short, replaces credentials
-// that have ended, and repeats what failed on the way, unless c.once forbids
+// that have ended, and repeats what failed on the way, unless c.Once forbids
 // it. The errors it returns are of this package.
-func (g *Client) run(ctx context.Context, what string, c call, who agent) (*github.Response, error) {
+func (g *Client) run(ctx context.Context, what string, c Call, who agent) (*github.Response, error) {
 	renewed, waits := false, 0
 	for attempt := 1; ; {
 		s, err := who.session(ctx)
@@ -111,7 +113,7 @@ func (g *Client) run(ctx context.Context, what string, c call, who agent) (*gith
 		} else if f.status == http.StatusNotFound {
 			return nil, &NotFoundError{What: what, Message: f.message}
 		}
-		if !f.passing() || c.once && final.Unclear || attempt == attempts {
+		if !f.passing() || c.Once && final.Unclear || attempt == attempts {
 			return nil, final
 		}
 		pause := firstPause << (attempt - 1)
@@ -147,12 +149,12 @@ func (f failure) mayHaveHappened() bool { return f.passing() && !f.unsent }
 
 // mayBeIdentity reports whether the failure can come of an installation that
 // has ended, or of its token.
-func (f failure) mayBeIdentity(c call) bool {
+func (f failure) mayBeIdentity(c Call) bool {
 	switch f.status {
 	case http.StatusUnauthorized:
 		return true
 	case http.StatusNotFound:
-		return f.unsent || !c.absent
+		return f.unsent || !c.Absent
 	case http.StatusForbidden:
 		return f.unsent
 	}
@@ -238,41 +240,4 @@ func failureOfAnswer(resp *http.Response) failure {
 		f.until = time.Now().Add(longestWait)
 	}
 	return f
-}
-
-// sleep waits, or returns the context's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// pages calls each with every page of the list at a path, in GitHub's order.
-func pages[T any](ctx context.Context, g *Client, repo, what string, list call, each func(T)) error {
-	for page := 1; ; {
-		next, _, err := onePage(ctx, g, repo, what, list, page, each)
-		if err != nil || next <= page {
-			return err
-		}
-		page = next
-	}
-}
-
-// onePage reads one page of a list, and returns the numbers of the next page
-// and of the last one, 0 where there is none.
-func onePage[T any](ctx context.Context, g *Client, repo, what string, list call, page int, each func(T)) (next, last int, err error) {
-	var out T
-	list.out = &out
-	list.path += fmt.Sprintf("?per_page=100&page=%d", page)
-	resp, err := g.in(ctx, repo, what, list)
-	if err != nil {
-		return 0, 0, err
-	}
-	each(out)
-	return resp.NextPage, resp.LastPage, nil
 }

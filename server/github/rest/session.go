@@ -1,4 +1,4 @@
-package github
+package rest
 
 import (
 	"context"
@@ -43,8 +43,8 @@ func (g *Client) newSession(auth http.RoundTripper, app *ghinstallation.Transpor
 }
 
 // send makes one request.
-func (s *session) send(ctx context.Context, c call) (*github.Response, error) {
-	req, err := s.rest.NewRequest(c.method, c.path, c.body)
+func (s *session) send(ctx context.Context, c Call) (*github.Response, error) {
+	req, err := s.rest.NewRequest(c.Method, c.Path, c.Body)
 	if err != nil {
 		return nil, &unsentError{err.Error()}
 	}
@@ -52,7 +52,7 @@ func (s *session) send(ctx context.Context, c call) (*github.Response, error) {
 	// all the time.
 	bounded, cancel := context.WithTimeout(ctx, mostWaits*longestWait)
 	defer cancel()
-	resp, err := s.rest.Do(bounded, req, c.out)
+	resp, err := s.rest.Do(bounded, req, c.Out)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return nil, &stalledError{}
 	}
@@ -102,7 +102,7 @@ func (g *Client) lookUp(ctx context.Context, repo string) (*session, error) {
 	path := "orgs/" + url.PathEscape(repo) + "/installation"
 	if strings.Contains(repo, "/") {
 		var err error
-		if path, err = repoPath(repo, "installation"); err != nil {
+		if path, err = RepoPath(repo, "installation"); err != nil {
 			return nil, err
 		}
 	}
@@ -110,8 +110,8 @@ func (g *Client) lookUp(ctx context.Context, repo string) (*session, error) {
 		ID          int64   `json:"id"`
 		SuspendedAt *string `json:"suspended_at"`
 	}
-	err := g.asSelf(ctx, "find the App's installation for "+repo, get(path, &found))
-	if statusOf(err) == http.StatusNotFound {
+	err := g.AsSelf(ctx, "find the App's installation for "+repo, Get(path, &found))
+	if StatusOf(err) == http.StatusNotFound {
 		return nil, &NotServedError{Repo: repo, Reason: "the GitHub App is not installed there"}
 	}
 	if err != nil {
@@ -163,8 +163,8 @@ func (g *Client) renew(ctx context.Context, repo string, old *session, certain b
 	return errors.As(err, &lost) || err == nil && s != old
 }
 
-// Token returns a token for Git, valid for a minute at least. With an App it
-// is the installation's, and so good for all of its repositories.
+// Token returns the token that weir speaks with in a repository, valid for a
+// minute at least.
 func (g *Client) Token(ctx context.Context, repo string) (string, error) {
 	what := "get a token for " + repo
 	if g.app == nil {

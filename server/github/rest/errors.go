@@ -1,4 +1,4 @@
-package github
+package rest
 
 import (
 	"errors"
@@ -68,8 +68,8 @@ type UnsupportedError struct{ What string }
 
 func (e *UnsupportedError) Error() string { return "GitHub does not offer " + e.What }
 
-// statusOf returns the status that GitHub refused with, 0 for all else.
-func statusOf(err error) int {
+// StatusOf returns the status that GitHub refused with, 0 for all else.
+func StatusOf(err error) int {
 	var missing *NotFoundError
 	if errors.As(err, &missing) {
 		return http.StatusNotFound
@@ -81,8 +81,8 @@ func statusOf(err error) int {
 	return 0
 }
 
-// unclear reports whether a call that failed may have had its effect.
-func unclear(err error) bool {
+// Unclear reports whether a call that failed may have had its effect.
+func Unclear(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Unclear
 }
