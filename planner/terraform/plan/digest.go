@@ -130,6 +130,7 @@ func digest(plan *tfjson.Plan, code Code, key []byte) (string, string) {
 // opaque collects why a plan does not tell all that it will do.
 type opaque struct {
 	module []string // decided by the code of the module
+	hidden []string // perhaps decided by code of the module that the plan does not list
 	tree   []string // decided by any file
 }
 
@@ -155,17 +156,17 @@ func (o *opaque) resource(rc *tfjson.ResourceChange, a Action, configured *tfjso
 		if configured != nil {
 			expression = configured.Expressions[name]
 		}
+		open := rc.Address + "." + name + " is known after apply only"
 		// An attribute that is unknown as a whole and not configured is the
 		// provider's to fill in. One that is unknown in part has a shape, and
 		// where that does not come from the expressions that the plan lists,
 		// it comes from some that it does not list.
-		if expression == nil && mark == true && configured != nil && !code.Hidden {
-			continue
+		switch {
+		case expression != nil && leavesOpen(expression, mark), expression == nil && mark != true, configured == nil:
+			o.module = append(o.module, open)
+		case code.Hidden:
+			o.hidden = append(o.hidden, open)
 		}
-		if expression != nil && !leavesOpen(expression, mark) && !code.Hidden {
-			continue
-		}
-		o.module = append(o.module, rc.Address+"."+name+" is known after apply only")
 	}
 	if configured == nil {
 		return
@@ -269,7 +270,8 @@ func constant(e *tfjson.Expression) (any, bool) {
 
 // close adds the code that decides, and says so.
 func (o *opaque) close(d digester, plan *tfjson.Plan, code Code) string {
-	if len(o.module)+len(o.tree) == 0 {
+	because := slices.Concat(o.tree, o.module, o.hidden)
+	if len(because) == 0 {
 		return ""
 	}
 	d.add("variables", plan.Variables)
@@ -281,7 +283,6 @@ func (o *opaque) close(d digester, plan *tfjson.Plan, code Code) string {
 	} else {
 		d.add("module", code.Module)
 	}
-	because := append(o.tree, o.module...)
 	why := because[0]
 	if n := len(because) - 1; n > 0 {
 		why += fmt.Sprintf(" (and %d more)", n)
