@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"strings"
@@ -129,6 +130,13 @@ func TestParseErrorsAreFoundByType(t *testing.T) {
 	}
 }
 
+func TestParseCountsWindowsLinesOnce(t *testing.T) {
+	_, err := Parse("weir.yaml", []byte("version: 1\r\n# x\r\nprojects:\r\n  - dir: ..\r\n"))
+	if got, want := err.Error(), `weir.yaml:4:10: projects[0].dir ".." leaves the repository`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestParseHostileInput feeds what takes a YAML parser quadratic time or a
 // stack without end.
 func TestParseHostileInput(t *testing.T) {
@@ -203,8 +211,10 @@ func FuzzParse(f *testing.F) {
 		f.Add(file.Data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		watch := time.AfterFunc(20*time.Second, func() { panic(fmt.Sprintf("%q takes for ever", data)) })
 		cfg, err := Parse("weir.yaml", data)
-		lines := strings.Count(string(data), "\n") + 1
+		watch.Stop()
+		lines := strings.Count(string(data), "\n") + strings.Count(string(data), "\r") + 1
 		var mistakes Errors
 		if errors.As(err, &mistakes) {
 			for _, m := range mistakes {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -85,6 +86,8 @@ func (d *decoder) parse(data []byte) ast.Node {
 		d.fail(start, "", "is not UTF-8 text")
 		return nil
 	}
+	// The parser counts a Windows line end twice where a comment stands before it.
+	data = bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
 	line := 0
 	for text := range strings.Lines(string(data)) {
 		if line++; len(text) > maxConfigLine {
