@@ -7,6 +7,7 @@
 package work
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -42,11 +43,21 @@ type Job struct {
 	Accepted time.Time `json:"accepted"`
 
 	State    State     `json:"state"`
-	Attempt  int       `json:"attempt"` // 1 on the first run; more after a crash or an error of ours
-	Worker   string    `json:"worker,omitempty"`
+	Attempt  int       `json:"attempt"`            // 1 on the first run; more after a crash or an error of ours
+	Errors   int       `json:"errors,omitempty"`   // attempts that ended with an error of ours
+	Crashes  int       `json:"crashes,omitempty"`  // attempts whose worker died
+	Worker   string    `json:"worker,omitempty"`   // who runs it, or did last
+	Stop     bool      `json:"stop,omitempty"`     // a running plan that is to end: a newer job does its work
 	NotUntil time.Time `json:"not_until,omitzero"` // a retry waits until then
 	Ended    time.Time `json:"ended,omitzero"`
 	Note     string    `json:"note,omitempty"` // how it ended or what the last attempt failed on, for people
+}
+
+// full says whether the job is about the whole pull request, in the way that
+// an event is, and not narrowed by what a person asked for.
+func (j Job) full() bool {
+	c := j.Command
+	return c == nil || c.Dir == "" && c.Workspace == "" && c.Project == "" && len(c.Extra) == 0
 }
 
 // Command narrows a job to what a person asked for. Empty fields mean all.
@@ -69,10 +80,24 @@ const (
 	Failed     State = "failed"     // given up after an error of ours; Note says which
 )
 
-// ErrSuperseded is the cause of the context of a running plan whose pull
-// request got a newer head, was closed or was unlocked.
-var ErrSuperseded = errors.New("superseded by a newer event of the pull request")
+// Causes of the context of a running job. Package context keeps them apart
+// from its error: see context.Cause.
+var (
+	// ErrSuperseded ends a plan whose pull request got a newer head, was
+	// closed or was unlocked. A job that returns it ends as Superseded.
+	ErrSuperseded = errors.New("superseded by a newer event of the pull request")
 
-// ErrLost is the cause of the context of a job whose lease another worker has
-// taken: nothing more may be written for it.
-var ErrLost = errors.New("another worker took this job over")
+	// ErrLost ends a job that another worker may have taken: nothing more
+	// may be written for it.
+	ErrLost = errors.New("another worker took this job over")
+
+	// ErrShutdown ends a plan that was not ready when the process had to
+	// end. It is queued as it was, for the next start.
+	ErrShutdown = errors.New("the server shuts down")
+)
+
+// ErrCrashed is what GiveUp is told of a job whose workers died each time.
+var ErrCrashed = errors.New("the process died each time that this job ran")
+
+// Do does a job. See Queue.Run.
+type Do func(ctx context.Context, job Job) error

@@ -1,0 +1,156 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// After this many errors of ours, or deaths of its worker, a job is given up.
+const (
+	maxErrors  = 6
+	maxCrashes = 4
+)
+
+// backoff is the wait after each error of ours.
+var backoff = [maxErrors - 1]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+
+// giveUpTime bounds what GiveUp may take.
+const giveUpTime = 2 * time.Minute
+
+// retryAfter returns the wait after the n-th error of a job, up to a fifth
+// more or less, so that jobs which failed together do not come back together.
+func retryAfter(n int, id string) time.Duration {
+	spread := 0
+	for _, c := range []byte(id) {
+		spread += int(c)
+	}
+	return backoff[min(n, len(backoff))-1] * time.Duration(80+spread%41) / 100
+}
+
+// run does one attempt of a job and settles it.
+func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
+	defer r.q.forget(a)
+	defer a.cancel(nil)
+	var beating sync.WaitGroup
+	alive, stop := context.WithCancel(context.WithoutCancel(r.ctx))
+	defer stop()
+	if !r.q.Exclusive {
+		beating.Go(func() { r.q.beat(alive, a, began) })
+	}
+	settle := r.outcome(ctx, a.job)
+	stop()
+	beating.Wait()
+	if settle != nil {
+		r.settle(a.job, settle)
+	}
+}
+
+// outcome does the job and returns what it means for the line; nil when it is
+// not ours to say.
+func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now time.Time) {
+	log := r.q.log().With("job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery, "attempt", job.Attempt)
+	if job.Crashes >= maxCrashes {
+		if job.Crashes <= maxCrashes+1 { // else it may be GiveUp that dies
+			r.giveUp(ctx, job, ErrCrashed)
+		}
+		log.Error("job given up", "err", ErrCrashed)
+		return ended(Failed, fmt.Sprintf("Given up: the process died each of the %d times that this job ran.", maxCrashes))
+	}
+	start := time.Now()
+	err := r.call(ctx, job)
+	cause := context.Cause(ctx)
+	log = log.With("duration", time.Since(start))
+	switch {
+	case errors.Is(cause, ErrLost):
+		log.Warn("job was lost to another worker", "err", err)
+		return nil
+	case err == nil:
+		log.Info("job done")
+		return ended(Done, "")
+	case errors.Is(cause, ErrSuperseded), errors.Is(err, ErrSuperseded):
+		log.Info("job superseded")
+		return ended(Superseded, "A newer event of the pull request made it needless.")
+	case errors.Is(cause, ErrShutdown):
+		log.Info("job goes back to the queue")
+		return func(l *line, i int, now time.Time) {
+			l.requeue(i, "Begun anew after a restart.", now, time.Time{}, func(j *Job) { j.Attempt-- })
+		}
+	case job.Errors+1 >= maxErrors:
+		log.Error("job given up", "err", err)
+		r.giveUp(ctx, job, err)
+		return ended(Failed, fmt.Sprintf("Given up after %d attempts that ended with an internal error, job %s.", job.Attempt, job.ID))
+	}
+	wait := retryAfter(job.Errors+1, job.ID)
+	log.Error("job failed and is tried again", "err", err, "wait", wait)
+	note := fmt.Sprintf("Attempt %d ended with an internal error, job %s; it is tried again.", job.Attempt, job.ID)
+	return func(l *line, i int, now time.Time) {
+		l.requeue(i, note, now, now.Add(wait), func(j *Job) { j.Errors++ })
+	}
+}
+
+// ended takes the job out of the line. A plan that was asked to end and did
+// not get ready is superseded, whatever it failed on.
+func ended(state State, note string) func(l *line, i int, now time.Time) {
+	return func(l *line, i int, now time.Time) {
+		if l.Jobs[i].Stop && state != Done {
+			state, note = Superseded, l.Jobs[i].Note
+		}
+		l.end(i, state, note, now)
+	}
+}
+
+// call does the job; a panic is an error.
+func (r *runner) call(ctx context.Context, job Job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.q.log().Error("job panicked", "job", job.ID, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return r.do(ctx, job)
+}
+
+func (r *runner) giveUp(ctx context.Context, job Job, cause error) {
+	if r.q.GiveUp == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			r.q.log().Error("giving a job up panicked", "job", job.ID, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	r.q.GiveUp(ctx, job, cause)
+}
+
+// settle records what an attempt came to, for as long as it takes: what is
+// not recorded would be done again. Only the end of the process bounds it.
+func (r *runner) settle(job Job, change func(l *line, i int, now time.Time)) {
+	for pause, tries := 100*time.Millisecond, 0; ; pause = min(2*pause, 5*time.Second) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), claimTime)
+		err := r.q.settle(ctx, job, nil, change)
+		cancel()
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, ErrLost):
+			// Also when a commit that was said to have failed happened.
+			r.q.log().Info("nothing to settle", "job", job.ID, "err", err)
+			r.q.Wake()
+			return
+		}
+		if r.ctx.Err() != nil {
+			tries++
+		}
+		r.q.log().Error("cannot record the end of a job", "job", job.ID, "err", err)
+		if tries > 6 {
+			return
+		}
+		_ = sleep(context.WithoutCancel(r.ctx), pause) // ends by its time alone
+	}
+}

@@ -1,0 +1,252 @@
+package work
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"weir/store"
+)
+
+// Partitions of the store, and their sort keys.
+const (
+	inQueue      = "queue"    // OWNER/REPO#N: what runs and waits for a pull request
+	inLeases     = "lease"    // ID/claim and ID/beat: who runs a job
+	inJobs       = "job"      // ID: a job that has ended
+	inHistory    = "history"  // OWNER/REPO#N/ID: that the job was one of the pull request's
+	inDeliveries = "delivery" // the delivery's id: that it was accepted
+)
+
+// Queue is the jobs of all pull requests. Its zero value with a Store is ready
+// for use; the fields must not change then. All methods are safe for
+// concurrent use.
+type Queue struct {
+	Store store.Store
+
+	// Worker names this process, for people. That it differs from every
+	// other process, also from this one before a restart, is seen to.
+	Worker string
+
+	// Lease is how long a worker has to be silent before its jobs are
+	// another's; 0: 30 seconds.
+	Lease time.Duration
+
+	// Exclusive says that no other process uses the store: whatever ran
+	// under another name is dead, and no signs of life are written.
+	Exclusive bool
+
+	// Drain is how long plans may still run when Run is to end; 0: 10
+	// seconds. What applies is never cut short.
+	Drain time.Duration
+
+	// Poll is how often the store is looked at for what other processes
+	// have left in it; 0: one second.
+	Poll time.Duration
+
+	// GiveUp is called before a job ends as Failed, so that people can be
+	// told. It is called again if the process dies in it. May be nil.
+	GiveUp func(ctx context.Context, job Job, cause error)
+
+	Log *slog.Logger // nil: none
+
+	once sync.Once
+	self string // Worker and what makes it unique
+
+	mu        sync.Mutex
+	running   map[string]*attempt // by job
+	touched   map[store.Key]bool  // lines that we have changed since Run last looked
+	rescan    bool                // Run should look at everything
+	changed   chan struct{}       // closed at the next change of ours
+	wake      chan struct{}       // holds one token: Run has something to look at
+	active    bool                // Run runs
+	waiting   []*acceptance
+	accepting bool // somebody commits for those in waiting
+
+	ids     sync.Mutex
+	entropy *ulid.MonotonicEntropy
+}
+
+// attempt is a job that this process runs.
+type attempt struct {
+	job    Job
+	cancel context.CancelCauseFunc
+}
+
+func (q *Queue) init() {
+	q.once.Do(func() {
+		q.entropy = ulid.Monotonic(rand.Reader, 0)
+		q.self = strings.TrimPrefix(q.Worker+"-"+q.newID(), "-")
+		q.running, q.touched = map[string]*attempt{}, map[store.Key]bool{}
+		q.changed, q.wake = make(chan struct{}), make(chan struct{}, 1)
+	})
+}
+
+func (q *Queue) lease() time.Duration { return orDefault(q.Lease, 30*time.Second) }
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+func (q *Queue) log() *slog.Logger {
+	if q.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return q.Log
+}
+
+// newID returns an id that sorts after all earlier ones of this process.
+func (q *Queue) newID() string {
+	q.ids.Lock()
+	defer q.ids.Unlock()
+	id, err := ulid.New(ulid.Now(), q.entropy)
+	if err != nil { // more than 2^79 in this millisecond
+		id = ulid.MustNew(ulid.Now(), rand.Reader)
+	}
+	return id.String()
+}
+
+// Wake makes Run look at the whole queue now, such as after a commit with
+// what Writes returned.
+func (q *Queue) Wake() {
+	q.init()
+	q.mu.Lock()
+	q.rescan = true
+	q.notify()
+	q.mu.Unlock()
+}
+
+// touch makes Run look at one line now.
+func (q *Queue) touch(keys ...store.Key) {
+	q.mu.Lock()
+	for _, k := range keys {
+		q.touched[k] = true
+	}
+	q.notify()
+	q.mu.Unlock()
+}
+
+// notify is called with mu held.
+func (q *Queue) notify() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Writes returns the one write that queues a job, for a commit of somebody
+// else's. It conflicts when the pull request's queue changes before; then it
+// has to be made anew. Call Wake after the commit, or the job waits for the
+// next poll.
+func (q *Queue) Writes(ctx context.Context, job Job) ([]store.Write, error) {
+	q.init()
+	job, err := q.prepare(job, job.Delivery)
+	if err != nil {
+		return nil, err
+	}
+	records, err := q.Store.Get(ctx, job.line())
+	if err != nil {
+		return nil, fmt.Errorf("read the queue of %s: %w", job.line().Sort, err)
+	}
+	l, err := decodeLine(records[0])
+	if err != nil {
+		return nil, err
+	}
+	l.push(job, job.Accepted)
+	return []store.Write{{Key: job.line(), Expect: records[0].Version, Body: encode(l)}}, nil
+}
+
+// prepare returns a job as it is when it was just accepted.
+func (q *Queue) prepare(job Job, delivery string) (Job, error) {
+	if err := job.validate(); err != nil {
+		return Job{}, err
+	}
+	job.ID, job.Accepted, job.State = q.newID(), time.Now().UTC().Truncate(time.Millisecond), Queued
+	job.Attempt, job.Errors, job.Crashes, job.Worker, job.Stop = 0, 0, 0, "", false
+	job.NotUntil, job.Ended, job.Note = time.Time{}, time.Time{}, ""
+	if job.Delivery == "" {
+		job.Delivery = delivery
+	}
+	if size(job) > maxLine {
+		return Job{}, fmt.Errorf("queue %s of %s#%d: the job has more than %d bytes", job.Kind, job.Repo, job.Pull, maxLine)
+	}
+	return job, nil
+}
+
+func (j Job) validate() error {
+	wrong := ""
+	owner, name, _ := strings.Cut(j.Repo, "/")
+	switch j.Kind {
+	case Plan, Apply, Gate, Close, Unlock, Explain, Help, Refuse, MergeGroup:
+	default:
+		wrong = "unknown kind"
+	}
+	switch {
+	case owner == "" || name == "" || strings.ContainsAny(name, "/#") || strings.Contains(owner, "#") || len(j.Repo) > 300:
+		wrong = "the repository is not owner/name"
+	case j.Pull < 0, j.Pull == 0 && (j.Kind != MergeGroup || j.Head == "" || len(j.Head) > 100):
+		wrong = "neither a pull request nor a merge group"
+	}
+	if wrong != "" {
+		return fmt.Errorf("queue %s of %.300s#%d: %s", j.Kind, j.Repo, j.Pull, wrong)
+	}
+	return nil
+}
+
+// line returns the key of the line that the job belongs to. Merge groups are
+// no pull request: each is a line of its own.
+func (j Job) line() store.Key {
+	if j.Pull == 0 {
+		return store.Key{Partition: inQueue, Sort: j.Repo + "#0@" + j.Head}
+	}
+	return lineOf(j.Repo, j.Pull)
+}
+
+func lineOf(repo string, pull int) store.Key {
+	return store.Key{Partition: inQueue, Sort: repo + "#" + strconv.Itoa(pull)}
+}
+
+func decodeLine(r store.Record) (line, error) {
+	var l line
+	if r.Version == 0 {
+		return l, nil
+	}
+	if err := json.Unmarshal(r.Body, &l); err != nil {
+		return line{}, fmt.Errorf("decode %s: %w", r.Key, err)
+	}
+	return l, nil
+}
+
+// save returns the writes that store a line that was read as r. Jobs that have
+// ended get their records as long as there is room for them among the writes.
+func save(l *line, r store.Record, room int) []store.Write {
+	writes := make([]store.Write, 1, 1+2*len(l.Ended))
+	for len(l.Ended) > 0 && len(writes)+2 <= room {
+		job := l.Ended[0]
+		l.Ended = l.Ended[1:]
+		writes = append(writes,
+			store.Write{Key: store.Key{Partition: inJobs, Sort: job.ID}, Body: encode(job)},
+			store.Write{Key: store.Key{Partition: inHistory, Sort: job.line().Sort + "/" + job.ID}, Body: []byte("{}")})
+	}
+	if writes[0] = (store.Write{Key: r.Key, Expect: r.Version, Body: encode(l)}); len(l.Jobs)+len(l.Ended) == 0 {
+		writes[0].Op, writes[0].Body = store.Delete, nil
+	}
+	return writes
+}
+
+func isConflict(err error) bool {
+	return errors.As(err, new(*store.ConflictError))
+}
