@@ -2,6 +2,7 @@ package work
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +191,7 @@ func TestLineModel(t *testing.T) {
 				}
 			}
 			before := l
-			before.Jobs = append([]Job(nil), l.Jobs...)
+			before.Jobs = slices.Clone(l.Jobs)
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0, 1, 2:
 				pushed++
@@ -199,8 +200,13 @@ func TestLineModel(t *testing.T) {
 					job.Command = &Command{Project: "p"}
 				}
 				l.push(job, now)
-				if running >= 0 && before.Jobs[running].Kind != Plan && l.Jobs[running].Stop {
-					t.Fatalf("a %s was asked to stop", before.Jobs[running].Kind)
+				for _, j := range l.Jobs {
+					if j.Stop && (j.Kind != Plan || j.State != Running) {
+						t.Fatalf("a %s that is %s was asked to stop", j.Kind, j.State)
+					}
+				}
+				if running >= 0 && !slices.ContainsFunc(l.Jobs, func(j Job) bool { return j.ID == before.Jobs[running].ID && j.State == Running }) {
+					t.Fatalf("the job that runs is gone: %s", draw(l))
 				}
 				if job.Kind == Plan && job.full() {
 					for _, j := range l.Jobs {
