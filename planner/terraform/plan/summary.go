@@ -172,11 +172,12 @@ var reasons = map[tfjson.ActionReason]string{
 
 func output(name string, c *tfjson.Change) Output {
 	o := Output{Name: name, Action: action(c.Actions)}
-	if c.Before != nil || holds(c.BeforeSensitive) {
-		o.Before = render(c.Before, c.BeforeSensitive, nil)
+	sensitive := either(c.BeforeSensitive, c.AfterSensitive)
+	if o.Action != Create {
+		o.Before = render(c.Before, sensitive, nil)
 	}
 	if o.Action != Delete {
-		o.After = render(c.After, c.AfterSensitive, c.AfterUnknown)
+		o.After = render(c.After, sensitive, c.AfterUnknown)
 	}
 	return o
 }

@@ -28,16 +28,18 @@ func difference(before, after, afterUnknown, beforeSensitive, afterSensitive any
 		}
 	}
 	var first, rest []Attribute
+	// What is sensitive on one side is not shown on the other either.
+	sensitive := either(beforeSensitive, afterSensitive)
 	for _, name := range sortedKeys(names) {
 		if !holds(u[name]) && reflect.DeepEqual(b[name], a[name]) {
 			continue
 		}
 		attribute := Attribute{Name: name, ForcesReplace: forces[name]}
 		if b[name] != nil {
-			attribute.Before = render(b[name], part(beforeSensitive, name), nil)
+			attribute.Before = render(b[name], part(sensitive, name), nil)
 		}
 		if a[name] != nil || holds(u[name]) {
-			attribute.After = render(a[name], part(afterSensitive, name), u[name])
+			attribute.After = render(a[name], part(sensitive, name), u[name])
 		}
 		if attribute.ForcesReplace {
 			first = append(first, attribute)
@@ -105,9 +107,6 @@ func cover(value, sensitive, unknowns any) any {
 		for i := range covered {
 			covered[i] = cover(at(value, i), at(marks, i), at(open, i))
 		}
-		if len(marks) > len(covered) {
-			return masked
-		}
 		return covered
 	case nil:
 		if holds(sensitive) {
@@ -122,6 +121,36 @@ func cover(value, sensitive, unknowns any) any {
 		return masked
 	}
 	return unknown
+}
+
+// either joins two trees of marks; where their shapes differ, a mark in one of
+// them counts for all.
+func either(a, b any) any {
+	switch {
+	case !holds(a):
+		return b
+	case !holds(b):
+		return a
+	}
+	switch a := a.(type) {
+	case map[string]any:
+		if b, ok := b.(map[string]any); ok {
+			joined := maps.Clone(a)
+			for name, mark := range b {
+				joined[name] = either(a[name], mark)
+			}
+			return joined
+		}
+	case []any:
+		if b, ok := b.([]any); ok {
+			joined := make([]any, max(len(a), len(b)))
+			for i := range joined {
+				joined[i] = either(at(a, i), at(b, i))
+			}
+			return joined
+		}
+	}
+	return true
 }
 
 // holds says whether a tree of marks has a true in it.
