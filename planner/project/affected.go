@@ -139,7 +139,7 @@ func (s *Set) Touches(p Project, changed []string) bool {
 
 // Told returns the problems that concern a change: those of weir.yaml, of the
 // projects and their modules, of changed files and of the modules in which
-// files changed.
+// files changed. It adds those of Unlisted that the change touches.
 func (s *Set) Told(changed []string, projects []Project) []Problem {
 	dirs, files := map[string]bool{"": true}, map[string]bool{}
 	for _, p := range projects {
@@ -156,6 +156,11 @@ func (s *Set) Told(changed []string, projects []Project) []Problem {
 		dirs[path.Dir(name)] = true
 	}
 	var told []Problem
+	for _, dir := range s.Unlisted {
+		if dirs[dir] && !slices.ContainsFunc(projects, func(p Project) bool { return p.Dir == dir || slices.Contains(p.Modules, dir) }) {
+			told = append(told, Problem{Dir: dir, Message: "looks like a root module, but " + File + " does not list it, so it is not planned"})
+		}
+	}
 	for _, p := range s.Problems {
 		if dirs[p.Dir] || files[p.File] {
 			told = append(told, p)

@@ -46,9 +46,6 @@ func codeOf(root string, p Project) (*index, *inputs, error) {
 		return nil, nil, err
 	}
 	defer disk.Close() //nolint:errcheck // nothing was written
-	for _, file := range p.VarFiles {
-		starts = append(starts, path.Join(p.Dir, file))
-	}
 	for {
 		slices.Sort(starts)
 		starts = slices.CompactFunc(starts, func(a, b string) bool { return under(b, a) })
@@ -66,6 +63,9 @@ func codeOf(root string, p Project) (*index, *inputs, error) {
 		var more []string
 		for _, names := range [][]string{sortedKeys(in.paths), in.trees} {
 			for _, name := range names {
+				if around, via, err := x.resolve(path.Dir(name)); err != nil || via != nil || around != path.Dir(name) {
+					continue // what the link leads to stands here under its own name
+				}
 				if !slices.ContainsFunc(starts, func(dir string) bool { return under(name, dir) }) {
 					more = append(more, name)
 				}

@@ -98,8 +98,12 @@ type change struct {
 
 func (x *index) change(name string) change {
 	c := change{name: name, owner: x.owner(name)}
-	if rel := strings.TrimPrefix(strings.TrimPrefix(path.Dir(name), c.owner), "/"); rel != "" && rel != "." {
-		c.quiet = slices.ContainsFunc(strings.Split(rel, "/"), func(part string) bool {
+	inside := name
+	if c.owner != "." {
+		inside = strings.TrimPrefix(name, c.owner+"/")
+	}
+	if path.Dir(name) != c.owner && c.owner != "" {
+		c.quiet = slices.ContainsFunc(strings.Split(path.Dir(inside), "/"), func(part string) bool {
 			return strings.HasPrefix(part, ".") || pruned(part)
 		})
 	}

@@ -23,7 +23,8 @@ type Tree struct {
 }
 
 // directoryTree lists the files of a directory on disk. starts narrows it to
-// some directories. Links are listed, never followed.
+// some names inside, which no link may lead to. Links are listed, never
+// followed.
 func directoryTree(root string, starts ...string) (Tree, error) {
 	t := Tree{Links: map[string]string{}, Read: func(name string) ([]byte, error) { return readFile(root, name) }}
 	dir, err := os.OpenRoot(root)
@@ -32,6 +33,10 @@ func directoryTree(root string, starts ...string) (Tree, error) {
 	}
 	defer dir.Close() //nolint:errcheck // nothing was written
 	for _, start := range starts {
+		if to, err := dir.Readlink(start); err == nil {
+			t.Links[start] = to
+			continue
+		}
 		err := fs.WalkDir(dir.FS(), start, func(name string, d fs.DirEntry, err error) error {
 			switch {
 			case errors.Is(err, fs.ErrNotExist) && name == start:
