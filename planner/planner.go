@@ -71,7 +71,7 @@ type task struct {
 
 // verbs is the table of what a job of each kind does. Every verb begins with
 // fresh facts of the pull request.
-var verbs = map[work.Kind]func(context.Context, *task) error{
+var verbs = map[work.Kind]func(*task, context.Context) error{
 	work.Plan:       (*task).plan,
 	work.Apply:      (*task).apply,
 	work.Gate:       (*task).apply,
@@ -98,9 +98,9 @@ func (p *Planner) Do(ctx context.Context, job work.Job) error {
 	return nil
 }
 
-func (t *task) do(ctx context.Context, verb func(context.Context, *task) error) error {
+func (t *task) do(ctx context.Context, verb func(*task, context.Context) error) error {
 	if t.job.Kind == work.MergeGroup || t.job.Kind == work.Refuse {
-		return verb(ctx, t)
+		return verb(t, ctx)
 	}
 	var err error
 	if t.rec, t.version, err = readPull(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
@@ -119,7 +119,7 @@ func (t *task) do(ctx context.Context, verb func(context.Context, *task) error) 
 	if interrupted && (t.job.Kind == work.Apply || t.job.Kind == work.Gate) {
 		return nil // told; a plan follows, and a person decides on it
 	}
-	return verb(ctx, t)
+	return verb(t, ctx)
 }
 
 // lookAgain fetches the pull request: what a delivery said may be old by now.
