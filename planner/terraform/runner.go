@@ -115,6 +115,9 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 	if problem := checkExtra(t.Extra); problem != "" {
 		return refuse("%s", problem)
 	}
+	if !filepath.IsAbs(t.Root) || !filepath.IsAbs(t.DataDir) {
+		return nil, nil, fmt.Errorf("open project %s: checkout %q and data directory %q must be absolute", t.Dir, t.Root, t.DataDir)
+	}
 	root, err := filepath.EvalSymlinks(t.Root)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open checkout: %w", err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"weir/planner/terraform/child"
@@ -59,13 +60,12 @@ func (r *Runner) choose(ctx context.Context, p *project) (binary, *Failure, erro
 				if err != nil {
 					continue
 				}
-				switch version, err := r.version(ctx, other, env); {
-				case err != nil:
-					return binary{}, nil, err
-				case version == wanted:
-					return other, nil, nil
-				default:
-					here = append(here, version+" (called "+other.name+")")
+				version, err := r.version(ctx, other, env)
+				if err != nil || version == wanted {
+					return other, nil, err
+				}
+				if said := version + " (called " + other.name + ")"; !slices.Contains(here, said) {
+					here = append(here, said)
 				}
 			}
 		}
