@@ -3,6 +3,7 @@
 package server
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"net/http"
@@ -178,4 +179,27 @@ func (s *Server) pullOf(r *http.Request) (planner.Record, bool, error) {
 		return planner.Record{}, false, nil
 	}
 	return planner.ReadPull(r.Context(), s.store, repo, number)
+}
+
+// allLocks lists the locks of every repository.
+func (s *Server) allLocks(ctx context.Context) ([]apiLock, error) {
+	repos, err := s.locks.Repos(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []apiLock
+	for _, repo := range repos {
+		rows, err := s.locks.List(ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			one := apiLock{Repo: repo, Dir: row.Key.Dir, Workspace: row.Key.Workspace, Pull: row.Owner, Epoch: row.Epoch, Since: row.Since, Waiters: []int{}}
+			for _, w := range row.Waiters {
+				one.Waiters = append(one.Waiters, w.Pull)
+			}
+			all = append(all, one)
+		}
+	}
+	return all, nil
 }

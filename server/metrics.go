@@ -22,8 +22,8 @@ type metrics struct {
 	callTime   prometheus.Histogram
 }
 
-// newMetrics makes the metrics. pending and terraforms are read at each scrape.
-func newMetrics(pending, terraforms func() float64) *metrics {
+// newMetrics makes the metrics. pending is asked at each scrape.
+func newMetrics(pending func() float64) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -45,7 +45,6 @@ func newMetrics(pending, terraforms func() float64) *metrics {
 	m.registry.MustRegister(m.deliveries, m.jobs, m.jobTime, m.calls, m.callTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weir_jobs_pending", Help: "Jobs that are queued or running."}, pending),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weir_terraform_processes", Help: "Terraform commands that run now."}, terraforms),
 	)
 	return m
 }

@@ -5,19 +5,18 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strings"
+	"sync/atomic"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"weir/locks"
 	"weir/planner"
@@ -29,7 +28,6 @@ import (
 	"weir/server/github"
 	"weir/store"
 	"weir/store/bolt"
-	"weir/templates"
 	"weir/webhook"
 )
 
@@ -53,10 +51,10 @@ type Server struct {
 	queue    *work.Queue
 	planner  *planner.Planner
 	github   *github.Client
-	receiver *webhook.Receiver
+	receiver webhook.Receiver
 	desk     desk
+	self     atomic.Pointer[string] // weir's own login, once GitHub has told it
 	metrics  *metrics
-	pages    *templates.Pages
 	listener net.Listener
 	http     *http.Server
 	closers  []closer // ended last in, first out
@@ -128,7 +126,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		return s, fmt.Errorf("data_dir: %w", err)
 	}
 
-	s.queue = &work.Queue{Store: db, Worker: ulid.Make().String(), Lease: lease, Exclusive: true, Log: log}
+	s.queue = &work.Queue{Store: db, Exclusive: true, Lease: lease, Drain: drainPlans, Log: log}
 	s.locks = &locks.Locks{Store: db, Grant: s.grant}
 
 	artifacts, err := artifact.Open(ctx, artifact.Config{Bucket: cfg.Artifacts, SealKey: cfg.SealKey})
@@ -140,21 +138,27 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	if s.github, err = github.New(s.githubConfig()); err != nil {
 		return s, err
 	}
+	s.onClose("github", func() error { s.github.Close(); return nil })
+	allow, err := checkout.AllowHost(cfg.GitHub.BaseURL)
+	if err != nil {
+		return s, err
+	}
 	live, err := planner.NewLive(filepath.Join(cfg.DataDir, "live"))
 	if err != nil {
 		return s, err
 	}
-	digestKey, err := artifact.SecretFile(filepath.Join(cfg.DataDir, "digest.key"))
+	digestKey, err := secretFile(filepath.Join(cfg.DataDir, "digest.key"))
 	if err != nil {
 		return s, err
 	}
 	runner := &terraform.Runner{
-		Binary: cfg.Terraform.Binary, Env: cfg.Terraform.Env, Environ: environ, CacheDir: filepath.Join(cfg.DataDir, "providers"),
+		Binary: findTerraform(cfg.Terraform.Binary), Env: cfg.Terraform.Env, Environ: func() []string { return environ },
+		CacheDir: filepath.Join(cfg.DataDir, "providers"), TempDir: tmp,
 		MaxParallel: cfg.Terraform.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
 	}
 	s.planner = &planner.Planner{
 		Store: db, Locks: s.locks, Queue: s.queue,
-		Checkouts: &checkout.Repos{Dir: filepath.Join(cfg.DataDir, "git"), Token: s.github.Token, Allow: s.allowClone, Log: log},
+		Checkouts: &checkout.Repos{Dir: filepath.Join(cfg.DataDir, "git"), Token: s.github.Token, Allow: allow, Log: log},
 		Terraform: runner, Artifacts: artifacts,
 		Facts: s.github, Teams: s.github, Teller: &teller{github: s.github, names: cfg.CommandNames, log: log},
 		Live: live, Log: log, DataDir: cfg.DataDir, AllowForks: cfg.AllowForks,
@@ -162,16 +166,13 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	}
 	s.queue.GiveUp = s.planner.GiveUp
 
-	s.metrics = newMetrics(s.pendingJobs, func() float64 { return float64(runner.Running()) })
+	s.metrics = newMetrics(s.pendingJobs)
 	secrets := make([][]byte, 0, 2)
 	for _, secret := range cfg.WebhookSecrets() {
 		secrets = append(secrets, []byte(secret.Reveal()))
 	}
-	s.receiver = &webhook.Receiver{Secrets: secrets}
+	s.receiver = webhook.Receiver{Secrets: secrets}
 	s.desk = desk{Serves: cfg.Serves, Names: cfg.CommandNames}
-	if s.pages, err = templates.NewPages(); err != nil {
-		return s, err
-	}
 
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return s, fmt.Errorf("listen: %w", err)
@@ -196,9 +197,9 @@ func (s *Server) githubConfig() github.Config {
 		return c
 	}
 	if s.cfg.GitHub.TokenFile != "" {
-		c.TokenFile = s.cfg.GitHub.TokenFile
+		c.Token = github.TokenFile(s.cfg.GitHub.TokenFile)
 	} else {
-		c.Token = s.cfg.GitHub.Token.Reveal()
+		c.Token = github.StaticToken(s.cfg.GitHub.Token.Reveal())
 	}
 	return c
 }
@@ -340,24 +341,54 @@ func (s *Server) pullURL(repo string, pull int) string {
 
 func (s *Server) runURL(id string) string { return s.cfg.PublicURL + "/runs/" + id }
 
-// allowClone keeps the token from a host that is not GitHub's: the API must
-// name a clone URL on its own host, or on github.com for api.github.com.
-func (s *Server) allowClone(cloneURL string) error {
-	api, err := url.Parse(s.cfg.GitHub.BaseURL)
+// findTerraform names the binary that runs: the configured one, or the first
+// of terraform and tofu on the PATH, or the tofu beside weir itself, where
+// `make` puts it. What is not there is told when it is needed, on the pull
+// request, so that everything else works.
+func findTerraform(configured string) string {
+	if configured != "" {
+		return configured
+	}
+	for _, name := range []string{"terraform", "tofu"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if self, err := os.Executable(); err == nil {
+		if beside := filepath.Join(filepath.Dir(self), "tofu"); isFile(beside) {
+			return beside
+		}
+	}
+	return "terraform"
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// secretFile reads a key of 32 random bytes, which it makes at the first start.
+func secretFile(name string) ([]byte, error) {
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("make %s: %w", name, err)
+	}
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in our own data_dir
+	if errors.Is(err, os.ErrExist) {
+		old, err := os.ReadFile(name) //nolint:gosec // in our own data_dir
+		if err != nil {
+			return nil, err
+		}
+		if len(old) != len(key) {
+			return nil, fmt.Errorf("%s is damaged: it holds %d bytes instead of %d; delete it, and plans will need new approvals", name, len(old), len(key))
+		}
+		return old, nil
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	clone, err := url.Parse(cloneURL)
-	if err != nil {
-		return fmt.Errorf("clone URL: %w", err)
+	if _, err := file.Write(key); err != nil {
+		return nil, errors.Join(fmt.Errorf("make %s: %w", name, err), file.Close(), os.Remove(name))
 	}
-	host := strings.TrimPrefix(api.Hostname(), "api.")
-	same := strings.EqualFold(clone.Hostname(), host) || strings.EqualFold(clone.Hostname(), api.Hostname())
-	if config.IsLoopback(api.Hostname()) && config.IsLoopback(clone.Hostname()) {
-		same = true
-	}
-	if !same || clone.Scheme != "https" && !config.IsLoopback(clone.Hostname()) {
-		return fmt.Errorf("clone URL %s is not on %s: it gets no token", cloneURL, host)
-	}
-	return nil
+	return key, errors.Join(file.Sync(), file.Close())
 }

@@ -197,4 +197,3 @@ func copyFile(w io.Writer, name string) (int64, error) {
 	defer file.Close() //nolint:errcheck // only read
 	return io.Copy(w, file)
 }
-
