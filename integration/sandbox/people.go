@@ -1,20 +1,22 @@
 package sandbox
 
 import (
+	"context"
 	"slices"
 
+	"weir/integration/sandbox/account"
 	"weir/integration/sandbox/hub"
 )
 
 // What people do. Each method acts as somebody, by login, with that person's
-// permissions: what GitHub would refuse is refused with a *hub.Error.
+// permissions: what GitHub would refuse is refused with a *record.Error.
 
 // As is the identity of a person, who is made where there is none.
-func (s *Sandbox) As(login string) hub.Identity {
-	return hub.Identity{Kind: hub.ByUser, User: s.User(login)}
+func (s *Sandbox) As(login string) account.Identity {
+	return account.Identity{Kind: account.ByUser, User: s.User(login)}
 }
 
-func (s *Sandbox) may(as, repo string, role Permission) (hub.Identity, error) {
+func (s *Sandbox) may(as, repo string, role Permission) (account.Identity, error) {
 	who := s.As(as)
 	return who, s.Allow(who, repo, hub.Need{Level: "write", Role: role})
 }
@@ -97,10 +99,10 @@ func (s *Sandbox) editPull(as, repo string, number int, e Edit) error {
 }
 
 // author lets the author of a pull request and people with triage rights pass.
-func (s *Sandbox) author(as, repo string, number int) (hub.Identity, error) {
+func (s *Sandbox) author(as, repo string, number int) (account.Identity, error) {
 	p, err := s.Pull(repo, number)
 	if err != nil {
-		return hub.Identity{}, err
+		return account.Identity{}, err
 	}
 	if p.Author.ID == s.User(as).ID {
 		return s.may(as, repo, "read")
@@ -148,11 +150,11 @@ func (s *Sandbox) RerequestCheck(as, repo string, check int64) error {
 // Checks returns the newest check run of each name on a commit, and the newest
 // status of each context as if it were one: a pending status has no conclusion.
 func (s *Sandbox) Checks(repo, sha string) ([]CheckRun, error) {
-	checks, err := s.Hub.Checks(repo, sha, true)
+	checks, err := s.CheckRuns(repo, sha, true)
 	if err != nil {
 		return nil, err
 	}
-	statuses, err := s.Hub.Statuses(repo, sha, true)
+	statuses, err := s.CommitStatuses(repo, sha, true)
 	if err != nil {
 		return nil, err
 	}
@@ -175,5 +177,23 @@ func (s *Sandbox) Checks(repo, sha string) ([]CheckRun, error) {
 
 // Statuses returns all commit statuses of a commit, the newest first.
 func (s *Sandbox) Statuses(repo, sha string) ([]Status, error) {
-	return s.Hub.Statuses(repo, sha, false)
+	return s.CommitStatuses(repo, sha, false)
+}
+
+// Files lists the paths of a commit or branch.
+func (s *Sandbox) Files(repo, commit string) ([]string, error) {
+	git, err := s.Git(repo)
+	if err != nil {
+		return nil, err
+	}
+	return git.Files(context.Background(), commit)
+}
+
+// File returns the content of a file, or false where there is none.
+func (s *Sandbox) File(repo, commit, path string) (string, bool, error) {
+	git, err := s.Git(repo)
+	if err != nil {
+		return "", false, err
+	}
+	return git.File(context.Background(), commit, path)
 }

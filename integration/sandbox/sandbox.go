@@ -22,30 +22,34 @@ import (
 	"sync"
 	"time"
 
+	"weir/integration/sandbox/account"
+	"weir/integration/sandbox/checks"
 	"weir/integration/sandbox/gitrepo"
 	"weir/integration/sandbox/hooks"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/rest"
 	"weir/integration/sandbox/shape"
+	"weir/integration/sandbox/talk"
 	"weir/integration/sandbox/traffic"
 )
 
 // Names of the packages below that users of the sandbox meet.
 type (
-	Action     = hub.Action
+	Action     = record.Action
 	Change     = hub.Change
-	CheckRun   = hub.CheckRun
-	Comment    = hub.Comment
-	Edit       = hub.Edit
-	Issue      = hub.Issue
+	CheckRun   = record.CheckRun
+	Comment    = record.Comment
+	Edit       = record.Edit
+	Issue      = record.Issue
 	NewPull    = hub.NewPull
-	Permission = hub.Permission
-	Protection = hub.Protection
-	Pull       = hub.Pull
-	Repo       = hub.Repo
-	Review     = hub.Review
-	Status     = hub.Status
-	User       = hub.User
+	Permission = record.Permission
+	Protection = record.Protection
+	Pull       = record.Pull
+	Repo       = record.Repo
+	Review     = record.Review
+	Status     = record.Status
+	User       = record.User
 
 	Hook     = hooks.Hook
 	Delivery = hooks.Delivery
@@ -87,6 +91,8 @@ type Config struct {
 // repositories and permissions are made with them.
 type Sandbox struct {
 	*hub.Hub
+	*talk.Talk
+	*checks.Runs
 	*traffic.Traffic
 
 	sender   *hooks.Sender
@@ -116,7 +122,8 @@ func Start(c Config) (*Sandbox, error) {
 	if c.MergeableAtOnce {
 		unknown = 0
 	}
-	settings := hub.Config{Dir: dir, UnknownMergeable: unknown, Emit: func(e hub.Event) { s.sender.Emit(e) }}
+	kept := &checks.Runs{}
+	settings := hub.Config{Dir: dir, UnknownMergeable: unknown, Checks: kept, Emit: func(e record.Event) { s.sender.Emit(e) }}
 	if c.App != nil {
 		if settings.App, err = s.app(*c.App); err != nil {
 			return nil, fmt.Errorf("start sandbox: %w", err)
@@ -125,6 +132,7 @@ func Start(c Config) (*Sandbox, error) {
 	if s.Hub, err = hub.New(settings); err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
+	kept.Hub, s.Runs, s.Talk = s.Hub, kept, talk.New(s.Hub)
 	if s.git, err = gitrepo.NewBackend(dir, slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug)); err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
@@ -137,7 +145,7 @@ func Start(c Config) (*Sandbox, error) {
 	}
 	s.sender = hooks.New(hooks.Config{Shape: s.shape, AppID: appID, Changed: s.Touch, Log: c.Log})
 	s.OnCall = s.Touch
-	s.api = &rest.API{Hub: s.Hub, Hooks: s.sender, Shape: s.shape, Log: c.Log}
+	s.api = &rest.API{Hub: s.Hub, Talk: s.Talk, Checks: s.Runs, Hooks: s.sender, Shape: s.shape, Log: c.Log}
 	handler := s.handler()
 	if c.Middleware != nil {
 		handler = c.Middleware(handler)
@@ -152,7 +160,7 @@ func Start(c Config) (*Sandbox, error) {
 }
 
 // app makes the key, if there is none, and keeps it for AppKey.
-func (s *Sandbox) app(a App) (*hub.AppConfig, error) {
+func (s *Sandbox) app(a App) (*account.AppConfig, error) {
 	var key *rsa.PrivateKey
 	var err error
 	if a.Key == nil {
@@ -176,7 +184,7 @@ func (s *Sandbox) app(a App) (*hub.AppConfig, error) {
 	if a.Slug == "" {
 		a.Slug = "weir"
 	}
-	return &hub.AppConfig{ID: a.ID, Slug: a.Slug, Owner: a.Owner, Key: &key.PublicKey, Permissions: a.Permissions, TokenLife: a.TokenLife}, nil
+	return &account.AppConfig{ID: a.ID, Slug: a.Slug, Owner: a.Owner, Key: &key.PublicKey, Permissions: a.Permissions, TokenLife: a.TokenLife}, nil
 }
 
 // Close stops serving at once, and delivers nothing more.
@@ -353,13 +361,13 @@ func (s *Sandbox) serveGit(w http.ResponseWriter, r *http.Request) {
 	if push {
 		need = hub.Need{Area: "contents", Level: "write", Role: "write"}
 	}
-	if err != nil || who.Kind == hub.Anonymous && (push || missing != nil || repo.Private) {
+	if err != nil || who.Kind == account.Anonymous && (push || missing != nil || repo.Private) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="GitHub"`)
 		http.Error(w, "Invalid username or token.", http.StatusUnauthorized)
 		return
 	}
 	if err := s.Allow(who, full, need); err != nil {
-		var refused *hub.Error
+		var refused *record.Error
 		if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
 			http.Error(w, "Write access to repository not granted.", http.StatusForbidden)
 			return

@@ -167,3 +167,25 @@ func (r *Repo) IsAncestor(ctx context.Context, old, commit string) (bool, error)
 	}
 	return false, fmt.Errorf("ancestry of %s: %w", old, err)
 }
+
+// Touched lists what a commit did to files. Of a merge, and of the first
+// commit, it lists none.
+func (r *Repo) Touched(ctx context.Context, c Info) (added, removed, modified []string, err error) {
+	if len(c.Parents) != 1 {
+		return nil, nil, nil, nil
+	}
+	changes, err := r.Diff(ctx, c.Parents[0], c.SHA)
+	for _, f := range changes {
+		switch f.Status {
+		case "added":
+			added = append(added, f.Path)
+		case "removed":
+			removed = append(removed, f.Path)
+		case "renamed":
+			added, removed = append(added, f.Path), append(removed, f.OldPath)
+		default:
+			modified = append(modified, f.Path)
+		}
+	}
+	return added, removed, modified, err
+}

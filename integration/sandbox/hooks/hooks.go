@@ -21,7 +21,7 @@ import (
 	"sync"
 	"time"
 
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
 )
 
@@ -122,12 +122,12 @@ func (s *Sender) Set(h Hook) {
 			delete(hook, key)
 		}
 	}
-	s.enqueue(hub.Event{Name: "ping"}, shape.Object{"zen": "Practicality beats purity.", "hook_id": id, "hook": hook})
+	s.enqueue(record.Event{Name: "ping"}, shape.Object{"zen": "Practicality beats purity.", "hook_id": id, "hook": hook})
 }
 
 // Emit queues the delivery of an event. Without a hook, or where it is not
 // subscribed to the event, nothing happens.
-func (s *Sender) Emit(e hub.Event) {
+func (s *Sender) Emit(e record.Event) {
 	s.mu.Lock()
 	wanted := s.hook != nil && s.wants(e)
 	s.mu.Unlock()
@@ -136,7 +136,7 @@ func (s *Sender) Emit(e hub.Event) {
 	}
 }
 
-func (s *Sender) wants(e hub.Event) bool {
+func (s *Sender) wants(e record.Event) bool {
 	switch e.Name {
 	case "installation":
 		return s.cfg.AppID != 0
@@ -151,7 +151,7 @@ func (s *Sender) wants(e hub.Event) bool {
 	return s.hook.Events == nil || slices.Contains(s.hook.Events, e.Name)
 }
 
-func (s *Sender) enqueue(e hub.Event, payload shape.Object) {
+func (s *Sender) enqueue(e record.Event, payload shape.Object) {
 	body, err := json.Marshal(payload)
 	if err != nil {
 		s.cfg.Log.Error("encode webhook", "event", e.Name, "error", err)
@@ -291,7 +291,7 @@ func (s *Sender) Redeliver(id int64) error {
 	defer s.mu.Unlock()
 	at := slices.IndexFunc(s.deliveries, func(d *Delivery) bool { return d.ID == id })
 	if at < 0 || s.hook == nil {
-		return &hub.Error{Status: 404, Message: "Not Found"}
+		return &record.Error{Status: 404, Message: "Not Found"}
 	}
 	s.add(s.deliveries[at].again())
 	return nil

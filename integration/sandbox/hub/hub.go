@@ -1,15 +1,22 @@
+// Package hub is the state of the GitHub stand-in and its rules: who may do
+// what, what a push does to a pull request, when one can be merged. It speaks
+// no HTTP and knows no JSON; packages above it do.
 package hub
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
+	"weir/integration/sandbox/account"
 	"weir/integration/sandbox/gitrepo"
+	"weir/integration/sandbox/record"
 )
 
 // Config of a Hub.
@@ -17,54 +24,57 @@ type Config struct {
 	Dir string // where the repositories are kept: Dir/OWNER/NAME.git
 	// App makes the hub serve a GitHub App with this description; without
 	// it only users exist.
-	App *AppConfig
+	App *account.AppConfig
 	// Emit is told of every event, in the order in which they happened,
 	// while the hub is locked: it must not call the hub.
-	Emit func(Event)
+	Emit func(record.Event)
 	// UnknownMergeable is how many answers about a pull request leave
 	// mergeable null after each change of its head or base, as GitHub does
 	// until its own computation is done.
 	UnknownMergeable int
+	// Checks knows the checks of commits.
+	Checks Checks
 }
 
-// Hub holds users, repositories and pull requests. All its methods may be
-// called at once from several goroutines.
+// Checks is what the hub asks of, and tells to, the keeper of check runs. Both
+// are called while the hub is locked.
+type Checks interface {
+	// Outcomes says of each check and status of a commit whether it succeeded.
+	Outcomes(repo int64, sha string) map[string]bool
+	// Pushed is told of each commit that a branch was pushed to.
+	Pushed(tx Tx, sha, branch, before string, by record.User) error
+}
+
+// Hub holds repositories and pull requests. All its methods may be called at
+// once from several goroutines.
 type Hub struct {
-	cfg Config
-	ctx context.Context // of the Git processes: it ends with Close
-	end context.CancelFunc
+	*account.Accounts
 
-	mu            sync.Mutex
-	changed       chan struct{}
-	lastID        int64
-	users         map[string]*User
-	repos         map[string]*repo
-	teams         map[string]map[string]bool
-	tokens        map[string]*token
-	app           *app
-	installations []*Installation
+	cfg    Config
+	ctx    context.Context // of the Git processes: it ends with Close
+	end    context.CancelFunc
+	lastID atomic.Int64
+
+	mu      sync.Mutex
+	changed chan struct{}
+	repos   map[string]*repo
 }
 
-// repo is a repository with everything in it.
+// repo is a repository with everything in it but its comments and checks.
 type repo struct {
-	Repo
+	record.Repo
 	git      *gitrepo.Repo
-	grants   map[string]Permission
+	grants   map[string]record.Permission
 	last     int // number
-	issues   map[int]*Issue
+	issues   map[int]*record.Issue
 	pulls    map[int]*pull
-	comments []*Comment
-	labels   []Label
-	suites   []*Suite
-	checks   []*CheckRun
-	statuses []*Status
 	branches map[string]string // short name to commit, as last seen
-	protect  map[string]Protection
+	protect  map[string]record.Protection
 }
 
 type pull struct {
-	Pull
-	reviews  []*Review
+	record.Pull
+	reviews  []*record.Review
 	head     *repo
 	unknown  int // answers that are still to say null
 	computed bool
@@ -73,22 +83,20 @@ type pull struct {
 
 // New makes an empty hub.
 func New(cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, changed: make(chan struct{}), lastID: 3_000_000_000, // no id fits into 32 bits
-		users: map[string]*User{}, repos: map[string]*repo{}, teams: map[string]map[string]bool{}, tokens: map[string]*token{}}
-	h.ctx, h.end = context.WithCancel(context.Background())
-	if cfg.App != nil {
-		a, err := newApp(h, *cfg.App)
-		if err != nil {
-			h.end()
-			return nil, err
-		}
-		h.app = a
+	h := &Hub{cfg: cfg, changed: make(chan struct{}), repos: map[string]*repo{}}
+	h.lastID.Store(3_000_000_000) // no id fits into 32 bits
+	var err error
+	if h.Accounts, err = account.New(cfg.App, h.id); err != nil {
+		return nil, err
 	}
+	h.ctx, h.end = context.WithCancel(context.Background())
 	return h, nil
 }
 
 // Close ends the hub's Git processes.
 func (h *Hub) Close() { h.end() }
+
+func (h *Hub) id() int64 { return h.lastID.Add(1) }
 
 // Changed returns a channel that is closed at the next change of anything.
 func (h *Hub) Changed() <-chan struct{} {
@@ -109,124 +117,101 @@ func (h *Hub) touch() {
 	h.changed = make(chan struct{})
 }
 
-func (h *Hub) emit(e Event) {
-	if inst := h.installationOf(e.Repo.FullName()); inst != nil {
-		e.Installation = inst.ID
-	}
-	if h.cfg.Emit != nil {
-		h.cfg.Emit(e)
-	}
-	h.touch()
-}
-
-func (h *Hub) id() int64 {
-	h.lastID++
-	return h.lastID
-}
-
-// now has the granularity of GitHub's times.
-func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-// User returns the account of that login, which is made where there is none.
-func (h *Hub) User(login string) User {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return *h.user(login, KindUser)
-}
-
-func (h *Hub) user(login, kind string) *User {
-	key := strings.ToLower(login)
-	if u := h.users[key]; u != nil {
-		return u
-	}
-	if strings.HasSuffix(key, "[bot]") {
-		kind = KindBot
-	}
-	u := &User{ID: h.id(), Login: login, Kind: kind, Created: now()}
-	h.users[key] = u
-	h.touch()
-	return u
-}
-
-// Account returns an existing account.
-func (h *Hub) Account(login string) (User, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	u := h.users[strings.ToLower(login)]
-	if u == nil {
-		return User{}, false
-	}
-	return *u, true
-}
-
-// Users returns the people, in the order in which they came.
-func (h *Hub) Users() []User {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var all []User
-	for _, u := range h.users {
-		if u.Kind == KindUser {
-			all = append(all, *u)
+func (h *Hub) emit(e record.Event) {
+	if e.Installation == 0 {
+		if i, err := h.InstallationOf(e.Repo.FullName()); err == nil {
+			e.Installation = i.ID
 		}
 	}
-	sortBy(all, func(u User) int64 { return u.ID })
-	return all
+	h.cfg.Emit(e)
+	h.touch()
 }
 
-var repoName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+// in does something with a repository while the hub is locked.
+func in[T any](h *Hub, full string, f func(*repo) (T, error)) (T, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.repos[strings.ToLower(full)]
+	if r == nil {
+		var none T
+		return none, record.NotFound()
+	}
+	return f(r)
+}
+
+// change does something with a repository that others should hear of.
+func change(h *Hub, full string, f func(*repo) error) error {
+	_, err := in(h, full, func(r *repo) (struct{}, error) {
+		defer h.touch()
+		return struct{}{}, f(r)
+	})
+	return err
+}
+
+// inPull does something with a pull request while the hub is locked.
+func inPull[T any](h *Hub, full string, number int, f func(*repo, *pull) (T, error)) (T, error) {
+	return in(h, full, func(r *repo) (T, error) {
+		p := r.pulls[number]
+		if p == nil {
+			var none T
+			return none, record.NotFound()
+		}
+		return f(r, p)
+	})
+}
+
+var repoName = regexp.MustCompile(`^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
 // CreateRepo makes a private repository with one commit of these files on
 // main, without any event. An owner that does not exist becomes an
-// organisation. The App is installed there if it serves all repositories of
-// the owner; see Install.
-func (h *Hub) CreateRepo(owner, name string, files map[string]string) (Repo, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	full := owner + "/" + name
-	if !repoName.MatchString(owner) || !repoName.MatchString(name) || strings.Trim(name, ".") == "" || strings.Trim(owner, ".") == "" {
-		return Repo{}, invalid("Repository", "name", "custom", "name is invalid")
-	}
-	if h.repos[strings.ToLower(full)] != nil {
-		return Repo{}, invalid("Repository", "name", "custom", "name already exists on this account")
-	}
-	git, err := gitrepo.Create(h.ctx, h.gitDir(full), "main")
-	if err != nil {
-		return Repo{}, err
-	}
-	r := h.newRepo(owner, name, git)
-	if _, err := git.Commit(h.ctx, gitrepo.Commit{Branch: "main", Files: files, Message: "Initial commit", Author: person(r.Owner), When: now()}); err != nil {
-		return Repo{}, err
-	}
-	if r.branches, err = r.heads(h.ctx); err != nil {
-		return Repo{}, err
-	}
-	h.repos[strings.ToLower(full)] = r
-	h.touch()
-	return r.Repo, nil
+// organisation.
+func (h *Hub) CreateRepo(owner, name string, files map[string]string) (record.Repo, error) {
+	return h.addRepo(owner, name, record.KindOrganization, func(full string) (*repo, error) {
+		git, err := gitrepo.Create(h.ctx, h.gitDir(full), "main")
+		if err != nil {
+			return nil, err
+		}
+		r := h.newRepo(owner, name, git)
+		_, err = git.Commit(h.ctx, gitrepo.Commit{Branch: "main", Files: files, Message: "Initial commit", Author: person(r.Owner), When: record.Now()})
+		return r, err
+	})
 }
 
 // Fork copies a repository to another account, which becomes its
 // administrator. The fork is as private as its parent.
-func (h *Hub) Fork(parent, owner string) (Repo, error) {
+func (h *Hub) Fork(parent, owner string) (record.Repo, error) {
+	p, err := h.Repo(parent)
+	if err != nil {
+		return record.Repo{}, err
+	}
+	return h.addRepo(owner, p.Name, record.KindUser, func(full string) (*repo, error) {
+		git, err := (&gitrepo.Repo{Dir: h.gitDir(p.FullName())}).Fork(h.ctx, h.gitDir(full))
+		if err != nil {
+			return nil, err
+		}
+		r := h.newRepo(owner, p.Name, git)
+		r.Parent, r.Private = p.FullName(), p.Private
+		return r, nil
+	})
+}
+
+func (h *Hub) addRepo(owner, name, kind string, build func(full string) (*repo, error)) (record.Repo, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p, err := h.repo(parent)
-	if err != nil {
-		return Repo{}, err
+	full := owner + "/" + name
+	if !repoName.MatchString(owner) || !repoName.MatchString(name) {
+		return record.Repo{}, record.Invalid("Repository", "name", "custom", "name is invalid")
 	}
-	full := owner + "/" + p.Name
 	if h.repos[strings.ToLower(full)] != nil {
-		return Repo{}, invalid("Repository", "name", "custom", "name already exists on this account")
+		return record.Repo{}, record.Invalid("Repository", "name", "custom", "name already exists on this account")
 	}
-	h.user(owner, KindUser)
-	git, err := p.git.Fork(h.ctx, h.gitDir(full))
+	h.Ensure(owner, kind)
+	r, err := build(full)
 	if err != nil {
-		return Repo{}, err
+		return record.Repo{}, err
 	}
-	r := h.newRepo(owner, p.Name, git)
-	r.Parent, r.Private = p.FullName(), p.Private
 	if r.branches, err = r.heads(h.ctx); err != nil {
-		return Repo{}, err
+		return record.Repo{}, err
 	}
 	h.repos[strings.ToLower(full)] = r
 	h.touch()
@@ -238,53 +223,28 @@ func (h *Hub) gitDir(full string) string {
 }
 
 func (h *Hub) newRepo(owner, name string, git *gitrepo.Repo) *repo {
-	return &repo{Repo: Repo{ID: h.id(), Owner: *h.user(owner, KindOrganization), Name: name, Private: true, DefaultBranch: "main", Created: now(), Pushed: now()},
-		git: git, grants: map[string]Permission{}, issues: map[int]*Issue{}, pulls: map[int]*pull{}, protect: map[string]Protection{}}
-}
-
-func (r *repo) heads(ctx context.Context) (map[string]string, error) {
-	refs, err := r.git.Refs(ctx, "refs/heads/")
-	if err != nil {
-		return nil, err
-	}
-	heads := make(map[string]string, len(refs))
-	for ref, sha := range refs {
-		heads[strings.TrimPrefix(ref, "refs/heads/")] = sha
-	}
-	return heads, nil
-}
-
-func (h *Hub) repo(full string) (*repo, error) {
-	if r := h.repos[strings.ToLower(full)]; r != nil {
-		return r, nil
-	}
-	return nil, notFound()
+	return &repo{git: git, grants: map[string]record.Permission{}, issues: map[int]*record.Issue{}, pulls: map[int]*pull{}, protect: map[string]record.Protection{},
+		Repo: record.Repo{ID: h.id(), Owner: h.Ensure(owner, record.KindOrganization), Name: name, Private: true, DefaultBranch: "main", Created: record.Now(), Pushed: record.Now()}}
 }
 
 // Repo returns a repository by its full name, in any case of letters.
-func (h *Hub) Repo(full string) (Repo, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r, err := h.repo(full)
-	if err != nil {
-		return Repo{}, err
-	}
-	return h.repoView(r), nil
+func (h *Hub) Repo(full string) (record.Repo, error) {
+	return in(h, full, func(r *repo) (record.Repo, error) { return r.view(), nil })
 }
 
 // Repos returns all repositories, in the order in which they were made.
-func (h *Hub) Repos() []Repo {
+func (h *Hub) Repos() []record.Repo {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []Repo
+	var all []record.Repo
 	for _, r := range h.repos {
-		all = append(all, h.repoView(r))
+		all = append(all, r.view())
 	}
-	sortBy(all, func(r Repo) int64 { return r.ID })
+	record.SortBy(all, func(r record.Repo) int64 { return r.ID })
 	return all
 }
 
-func (h *Hub) repoView(r *repo) Repo {
+func (r *repo) view() record.Repo {
 	v := r.Repo
 	for _, i := range r.issues {
 		if i.State == "open" {
@@ -301,48 +261,32 @@ func (h *Hub) repoView(r *repo) Repo {
 
 // SetPrivate shows a repository to everybody, or hides it again.
 func (h *Hub) SetPrivate(full string, private bool) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r, err := h.repo(full)
-	if err != nil {
-		return err
-	}
-	r.Private = private
-	h.touch()
-	return nil
+	return change(h, full, func(r *repo) error {
+		r.Private = private
+		return nil
+	})
 }
 
 // Grant gives a person a permission in a repository; "none" takes it away.
 // The person is made where there is none of that login.
-func (h *Hub) Grant(full, login string, p Permission) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r, err := h.repo(full)
-	if err != nil {
-		return err
-	}
-	if _, ok := ranks[p]; !ok {
-		return fmt.Errorf("grant %s to %s: there is no such permission", p, login)
-	}
-	h.user(login, KindUser)
-	r.grants[strings.ToLower(login)] = p
-	h.touch()
-	return nil
+func (h *Hub) Grant(full, login string, p record.Permission) error {
+	return change(h, full, func(r *repo) error {
+		if !p.Valid() {
+			return fmt.Errorf("grant %s to %s: there is no such permission", p, login)
+		}
+		h.User(login)
+		r.grants[strings.ToLower(login)] = p
+		return nil
+	})
 }
 
 // Role returns what a person may do in a repository.
-func (h *Hub) Role(full, login string) (Permission, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r, err := h.repo(full)
-	if err != nil {
-		return "none", err
-	}
-	return r.role(login), nil
+func (h *Hub) Role(full, login string) (record.Permission, error) {
+	return in(h, full, func(r *repo) (record.Permission, error) { return r.role(login), nil })
 }
 
-func (r *repo) role(login string) Permission {
-	if strings.EqualFold(login, r.Owner.Login) && r.Owner.Kind == KindUser {
+func (r *repo) role(login string) record.Permission {
+	if strings.EqualFold(login, r.Owner.Login) && r.Owner.Kind == record.KindUser {
 		return "admin"
 	}
 	p := r.grants[strings.ToLower(login)]
@@ -355,7 +299,8 @@ func (r *repo) role(login string) Permission {
 	return "none"
 }
 
-func (r *repo) association(u User) string {
+// association is how GitHub names the tie of somebody to the repository.
+func (r *repo) association(u record.User) string {
 	switch {
 	case strings.EqualFold(u.Login, r.Owner.Login):
 		return "OWNER"
@@ -365,26 +310,8 @@ func (r *repo) association(u User) string {
 	return "NONE"
 }
 
-// AddToTeam makes a person a member of an organisation's team.
-func (h *Hub) AddToTeam(org, team, login string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.user(login, KindUser)
-	key := strings.ToLower(org + "/" + team)
-	if h.teams[key] == nil {
-		h.teams[key] = map[string]bool{}
-	}
-	h.teams[key][strings.ToLower(login)] = true
-	h.touch()
+func person(u record.User) gitrepo.Person {
+	return gitrepo.Person{Name: u.Login, Email: u.Email()}
 }
 
-// InTeam says whether a person is a member of a team.
-func (h *Hub) InTeam(org, team, login string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.teams[strings.ToLower(org+"/"+team)][strings.ToLower(login)]
-}
-
-func person(u User) gitrepo.Person {
-	return gitrepo.Person{Name: u.Login, Email: fmt.Sprintf("%d+%s@users.noreply.github.com", u.ID, u.Login)}
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -4,8 +4,9 @@ import (
 	"net/http"
 	"time"
 
+	"weir/integration/sandbox/account"
 	"weir/integration/sandbox/hooks"
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
 )
 
@@ -42,11 +43,11 @@ func (a *API) newToken(c *call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	token, who, expires, err := a.Hub.NewInstallationToken(id, in.Repositories, in.Permissions)
+	token, who, expires, err := a.Hub.InstallationToken(id, in.Repositories, in.Permissions)
 	if err != nil {
 		return answer{}, err
 	}
-	o := shape.Object{"token": token, "expires_at": shape.Time(expires), "permissions": who.Permissions, "repository_selection": "all"}
+	o := shape.Object{"token": token, "expires_at": expires, "permissions": who.Permissions, "repository_selection": "all"}
 	if in.Repositories != nil {
 		o["repository_selection"] = "selected"
 		o["repositories"] = list(a.Hub.ReposOf(who), a.Shape().Repo)
@@ -106,9 +107,9 @@ func (a *API) redeliver(c *call) (answer, error) {
 
 func (a *API) membership(c *call) (answer, error) {
 	org, team, login := c.PathValue("org"), c.PathValue("team"), c.PathValue("user")
-	allowed := c.who.Kind == hub.ByUser || c.who.Kind == hub.ByInstallation && c.who.Permissions["members"] != ""
+	allowed := c.who.Kind == account.ByUser || c.who.Kind == account.ByInstallation && c.who.Permissions["members"] != ""
 	if !allowed || !a.Hub.InTeam(org, team, login) {
-		return answer{}, &hub.Error{Status: http.StatusNotFound, Message: "Not Found"}
+		return answer{}, &record.Error{Status: http.StatusNotFound, Message: "Not Found"}
 	}
 	return ok(shape.Object{"url": a.Shape().API + "/orgs/" + org + "/teams/" + team + "/memberships/" + login, "role": "member", "state": "active"})
 }
@@ -125,13 +126,13 @@ func (a *API) getRepo(c *call) (answer, error) {
 func (a *API) permission(c *call) (answer, error) {
 	user, found := a.Hub.Account(c.PathValue("user"))
 	if !found {
-		return answer{}, &hub.Error{Status: http.StatusNotFound, Message: c.PathValue("user") + " is not a user"}
+		return answer{}, &record.Error{Status: http.StatusNotFound, Message: c.PathValue("user") + " is not a user"}
 	}
 	role, err := a.Hub.Role(c.repo, user.Login)
 	if err != nil {
 		return answer{}, err
 	}
-	legacy := map[hub.Permission]string{"admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read"}[role]
+	legacy := map[record.Permission]string{"admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read"}[role]
 	if legacy == "" {
 		legacy = "none"
 	}
@@ -146,13 +147,13 @@ func (a *API) branch(c *call) (answer, error) {
 	name := c.PathValue("branch")
 	sha := a.Hub.Branch(c.repo, name)
 	if sha == "" {
-		return answer{}, &hub.Error{Status: http.StatusNotFound, Message: "Branch not found"}
+		return answer{}, &record.Error{Status: http.StatusNotFound, Message: "Branch not found"}
 	}
 	r, err := a.Hub.Repo(c.repo)
 	if err != nil {
 		return answer{}, err
 	}
-	info, err := a.Hub.Commit(c.repo, sha)
+	info, err := a.lookUp(c, sha)
 	if err != nil {
 		return answer{}, err
 	}
@@ -170,7 +171,7 @@ func (a *API) protection(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if !protected || !p.Classic {
-		return answer{}, &hub.Error{Status: http.StatusNotFound, Message: "Branch not protected"}
+		return answer{}, &record.Error{Status: http.StatusNotFound, Message: "Branch not protected"}
 	}
 	r, err := a.Hub.Repo(c.repo)
 	if err != nil {
@@ -186,7 +187,7 @@ func (a *API) rules(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if p.Classic {
-		p = hub.Protection{}
+		p = record.Protection{}
 	}
 	r, err := a.Hub.Repo(c.repo)
 	if err != nil {

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/checks"
+	"weir/integration/sandbox/gitrepo"
+	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
 )
 
@@ -18,11 +20,11 @@ type checkInput struct {
 	StartedAt                *time.Time `json:"started_at"`
 	CompletedAt              *time.Time `json:"completed_at"`
 	Output                   *struct{ Title, Summary, Text *string }
-	Actions                  *[]hub.Action
+	Actions                  *[]record.Action
 }
 
-func (i checkInput) edit() hub.CheckEdit {
-	e := hub.CheckEdit{Name: i.Name, HeadSHA: i.HeadSHA, Status: i.Status, Conclusion: i.Conclusion, DetailsURL: i.DetailsURL, ExternalID: i.ExternalID,
+func (i checkInput) edit() checks.Edit {
+	e := checks.Edit{Name: i.Name, HeadSHA: i.HeadSHA, Status: i.Status, Conclusion: i.Conclusion, DetailsURL: i.DetailsURL, ExternalID: i.ExternalID,
 		Started: i.StartedAt, Completed: i.CompletedAt, Actions: i.Actions}
 	if i.Output != nil {
 		e.Title, e.Summary, e.Text = i.Output.Title, i.Output.Summary, i.Output.Text
@@ -35,7 +37,7 @@ func (a *API) createCheck(c *call) (answer, error) {
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	check, err := a.Hub.CreateCheck(c.who, c.repo, in.edit())
+	check, err := a.Checks.CreateCheck(c.who, c.repo, in.edit())
 	if err != nil {
 		return answer{}, err
 	}
@@ -51,7 +53,7 @@ func (a *API) updateCheck(c *call) (answer, error) {
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	check, err := a.Hub.UpdateCheck(c.who, c.repo, id, in.edit())
+	check, err := a.Checks.UpdateCheck(c.who, c.repo, id, in.edit())
 	if err != nil {
 		return answer{}, err
 	}
@@ -63,7 +65,7 @@ func (a *API) check(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	check, err := a.Hub.Check(c.repo, id)
+	check, err := a.Checks.CheckRun(c.repo, id)
 	if err != nil {
 		return answer{}, err
 	}
@@ -72,7 +74,7 @@ func (a *API) check(c *call) (answer, error) {
 
 // sha resolves the ref in the path.
 func (a *API) sha(c *call) (string, error) {
-	info, err := a.Hub.Commit(c.repo, c.PathValue("ref"))
+	info, err := a.lookUp(c, c.PathValue("ref"))
 	return info.SHA, err
 }
 
@@ -82,11 +84,11 @@ func (a *API) checks(c *call) (answer, error) {
 		return answer{}, err
 	}
 	q := c.URL.Query()
-	all, err := a.Hub.Checks(c.repo, sha, q.Get("filter") != "all")
+	all, err := a.Checks.CheckRuns(c.repo, sha, q.Get("filter") != "all")
 	if err != nil {
 		return answer{}, err
 	}
-	all = slices.DeleteFunc(all, func(r hub.CheckRun) bool {
+	all = slices.DeleteFunc(all, func(r record.CheckRun) bool {
 		return q.Get("check_name") != "" && r.Name != q.Get("check_name") || q.Get("status") != "" && r.Status != q.Get("status")
 	})
 	return ok(shape.Object{"total_count": len(all), "check_runs": list(page(a, c, all), a.Shape().Check)})
@@ -100,7 +102,7 @@ func (a *API) setStatus(c *call) (answer, error) {
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	s, err := a.Hub.SetStatus(c.who, c.repo, c.PathValue("sha"), hub.Status{State: in.State, Description: in.Description, Context: in.Context, TargetURL: in.TargetURL})
+	s, err := a.Checks.SetStatus(c.who, c.repo, c.PathValue("sha"), record.Status{State: in.State, Description: in.Description, Context: in.Context, TargetURL: in.TargetURL})
 	if err != nil {
 		return answer{}, err
 	}
@@ -112,7 +114,7 @@ func (a *API) statuses(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	all, err := a.Hub.Statuses(c.repo, sha, false)
+	all, err := a.Checks.CommitStatuses(c.repo, sha, false)
 	if err != nil {
 		return answer{}, err
 	}
@@ -128,7 +130,7 @@ func (a *API) combinedStatus(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	all, err := a.Hub.Statuses(c.repo, sha, true)
+	all, err := a.Checks.CommitStatuses(c.repo, sha, true)
 	if err != nil {
 		return answer{}, err
 	}
@@ -136,7 +138,7 @@ func (a *API) combinedStatus(c *call) (answer, error) {
 }
 
 func (a *API) commit(c *call) (answer, error) {
-	info, err := a.Hub.Commit(c.repo, c.PathValue("ref"))
+	info, err := a.lookUp(c, c.PathValue("ref"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -145,4 +147,20 @@ func (a *API) commit(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return ok(a.Shape().Commit(r, info))
+}
+
+// lookUp returns a commit by any name for it, or a 422.
+func (a *API) lookUp(c *call, name string) (gitrepo.Info, error) {
+	git, err := a.Hub.Git(c.repo)
+	if err != nil {
+		return gitrepo.Info{}, err
+	}
+	sha, err := git.Resolve(c.Context(), name)
+	if err != nil {
+		return gitrepo.Info{}, err
+	}
+	if sha == "" {
+		return gitrepo.Info{}, &record.Error{Status: http.StatusUnprocessableEntity, Message: "No commit found for SHA: " + name}
+	}
+	return git.Info(c.Context(), sha)
 }

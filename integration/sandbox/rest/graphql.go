@@ -9,7 +9,8 @@ import (
 	"strings"
 	"text/scanner"
 
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/account"
+	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
 )
 
@@ -165,8 +166,8 @@ var classifiers = []string{"ABUSE", "DUPLICATE", "OFF_TOPIC", "OUTDATED", "RESOL
 // GraphQL answers /api/graphql.
 func (a *API) GraphQL(w http.ResponseWriter, r *http.Request) {
 	who, err := a.Hub.Authenticate(r.Header.Get("Authorization"))
-	if err == nil && who.Kind == hub.Anonymous {
-		err = &hub.Error{Status: http.StatusUnauthorized, Message: "This endpoint requires you to be authenticated."}
+	if err == nil && who.Kind == account.Anonymous {
+		err = &record.Error{Status: http.StatusUnauthorized, Message: "This endpoint requires you to be authenticated."}
 	}
 	if err != nil {
 		a.fail(w, err)
@@ -210,7 +211,7 @@ func (a *API) GraphQL(w http.ResponseWriter, r *http.Request) {
 }
 
 func graphType(err error) string {
-	var e *hub.Error
+	var e *record.Error
 	if errors.As(err, &e) && e.Status == http.StatusForbidden {
 		return "FORBIDDEN"
 	}
@@ -220,18 +221,18 @@ func graphType(err error) string {
 	return "UNPROCESSABLE"
 }
 
-func (a *API) minimize(who hub.Identity, f field, variables map[string]any) (shape.Object, error) {
+func (a *API) minimize(who account.Identity, f field, variables map[string]any) (shape.Object, error) {
 	input, _ := resolve(f.args["input"], variables).(map[string]any)
 	subject, _ := input["subjectId"].(string)
 	classifier, _ := input["classifier"].(string)
 	if subject == "" || !slices.Contains(classifiers, classifier) {
-		return nil, &hub.Error{Status: http.StatusUnprocessableEntity, Message: "minimizeComment needs a subjectId and a classifier"}
+		return nil, &record.Error{Status: http.StatusUnprocessableEntity, Message: "minimizeComment needs a subjectId and a classifier"}
 	}
 	reason := strings.ReplaceAll(strings.ToLower(classifier), "_", "-")
-	if err := a.Hub.Minimize(who, subject, reason); err != nil {
-		var e *hub.Error
+	if err := a.Talk.Minimize(who, subject, reason); err != nil {
+		var e *record.Error
 		if errors.As(err, &e) && e.Status == http.StatusNotFound {
-			return nil, &hub.Error{Status: e.Status, Message: fmt.Sprintf("Could not resolve to a node with the global id of '%s'", subject)}
+			return nil, &record.Error{Status: e.Status, Message: fmt.Sprintf("Could not resolve to a node with the global id of '%s'", subject)}
 		}
 		return nil, err
 	}

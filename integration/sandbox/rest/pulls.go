@@ -7,6 +7,7 @@ import (
 
 	"weir/integration/sandbox/gitrepo"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
 )
 
@@ -20,7 +21,7 @@ func (a *API) pulls(c *call) (answer, error) {
 	if state == "" {
 		state = "open"
 	}
-	all = slices.DeleteFunc(all, func(p hub.Pull) bool {
+	all = slices.DeleteFunc(all, func(p record.Pull) bool {
 		label := p.HeadRepo.Owner.Login + ":" + p.HeadRef
 		return state != "all" && p.State != state || q.Get("base") != "" && p.BaseRef != q.Get("base") ||
 			// GitHub ignores a head without an owner.
@@ -30,7 +31,7 @@ func (a *API) pulls(c *call) (answer, error) {
 		slices.Reverse(all)
 	}
 	if q.Get("sort") == "updated" {
-		slices.SortStableFunc(all, func(x, y hub.Pull) int {
+		slices.SortStableFunc(all, func(x, y record.Pull) int {
 			if q.Get("direction") == "asc" {
 				return x.Updated.Compare(y.Updated)
 			}
@@ -72,7 +73,7 @@ func (a *API) editPull(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var in hub.Edit
+	var in record.Edit
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
@@ -109,14 +110,14 @@ func (a *API) pullFiles(c *call) (answer, error) {
 	return ok(list(page(a, c, files), func(f gitrepo.Change) shape.Object { return a.Shape().File(p.Repo, p.HeadSHA, f) }))
 }
 
-func (a *API) pullAndGit(c *call) (hub.Pull, *gitrepo.Repo, error) {
+func (a *API) pullAndGit(c *call) (record.Pull, *gitrepo.Repo, error) {
 	n, err := c.number("number")
 	if err != nil {
-		return hub.Pull{}, nil, err
+		return record.Pull{}, nil, err
 	}
 	p, err := a.Hub.Pull(c.repo, n)
 	if err != nil {
-		return hub.Pull{}, nil, err
+		return record.Pull{}, nil, err
 	}
 	git, err := a.Hub.Git(c.repo)
 	return p, git, err
@@ -135,7 +136,7 @@ func (a *API) reviews(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(list(page(a, c, all), func(r hub.Review) shape.Object { return a.Shape().Review(p, r, false) }))
+	return ok(list(page(a, c, all), func(r record.Review) shape.Object { return a.Shape().Review(p, r, false) }))
 }
 
 func (a *API) addReview(c *call) (answer, error) {
@@ -157,7 +158,7 @@ func (a *API) addReview(c *call) (answer, error) {
 	return a.oneReview(c, n, r)
 }
 
-func (a *API) oneReview(c *call, number int, r hub.Review) (answer, error) {
+func (a *API) oneReview(c *call, number int, r record.Review) (answer, error) {
 	p, err := a.Hub.Pull(c.repo, number)
 	if err != nil {
 		return answer{}, err
@@ -179,7 +180,7 @@ func (a *API) dismiss(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if in.Message == "" {
-		return answer{}, &hub.Error{Status: http.StatusUnprocessableEntity, Message: `Invalid request. "message" wasn't supplied.`}
+		return answer{}, &record.Error{Status: http.StatusUnprocessableEntity, Message: `Invalid request. "message" wasn't supplied.`}
 	}
 	r, err := a.Hub.Dismiss(c.who, c.repo, n, id)
 	if err != nil {

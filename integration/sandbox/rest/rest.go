@@ -15,17 +15,23 @@ import (
 	"strings"
 	"time"
 
+	"weir/integration/sandbox/account"
+	"weir/integration/sandbox/checks"
 	"weir/integration/sandbox/hooks"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
+	"weir/integration/sandbox/talk"
 )
 
 // API serves the REST API below its root: /repos/…, /app, and so on.
 type API struct {
-	Hub   *hub.Hub
-	Hooks *hooks.Sender
-	Shape func() shape.Shaper
-	Log   *slog.Logger
+	Hub    *hub.Hub
+	Talk   *talk.Talk
+	Checks *checks.Runs
+	Hooks  *hooks.Sender
+	Shape  func() shape.Shaper
+	Log    *slog.Logger
 
 	mux *http.ServeMux
 }
@@ -34,7 +40,7 @@ type API struct {
 type call struct {
 	*http.Request
 	w    http.ResponseWriter
-	who  hub.Identity
+	who  account.Identity
 	repo string // full name, where the route has one
 }
 
@@ -64,7 +70,7 @@ func (a *API) Handler() http.Handler {
 			a.fail(w, err)
 			return
 		}
-		a.fail(w, &hub.Error{Status: http.StatusNotFound, Message: "Not Found"})
+		a.fail(w, &record.Error{Status: http.StatusNotFound, Message: "Not Found"})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, disambiguate(r)) })
 }
@@ -124,16 +130,16 @@ func (a *API) allow(c *call, e endpoint) error {
 	if c.repo != "" && e.need.Area != needApp {
 		return a.Hub.Allow(c.who, c.repo, e.need)
 	}
-	kind := map[string]string{needApp: hub.ByApp, needUser: hub.ByUser, needToken: hub.ByInstallation}[e.need.Area]
+	kind := map[string]string{needApp: account.ByApp, needUser: account.ByUser, needToken: account.ByInstallation}[e.need.Area]
 	switch {
 	case kind == "" || c.who.Kind == kind:
 		return nil
-	case c.who.Kind == hub.Anonymous:
-		return &hub.Error{Status: http.StatusUnauthorized, Message: "Requires authentication"}
-	case kind == hub.ByApp:
-		return &hub.Error{Status: http.StatusUnauthorized, Message: "A JSON web token could not be decoded"}
+	case c.who.Kind == account.Anonymous:
+		return &record.Error{Status: http.StatusUnauthorized, Message: "Requires authentication"}
+	case kind == account.ByApp:
+		return &record.Error{Status: http.StatusUnauthorized, Message: "A JSON web token could not be decoded"}
 	}
-	return &hub.Error{Status: http.StatusForbidden, Message: "Resource not accessible by integration"}
+	return &record.Error{Status: http.StatusForbidden, Message: "Resource not accessible by integration"}
 }
 
 // write answers with JSON, or with 304 where the client has it already.
@@ -174,10 +180,10 @@ func (a *API) limits(w http.ResponseWriter) {
 
 // fail answers with an error as GitHub words it.
 func (a *API) fail(w http.ResponseWriter, err error) {
-	var e *hub.Error
+	var e *record.Error
 	if !errors.As(err, &e) {
 		a.Log.Error("sandbox", "error", err)
-		e = &hub.Error{Status: http.StatusInternalServerError, Message: "Server Error"}
+		e = &record.Error{Status: http.StatusInternalServerError, Message: "Server Error"}
 	}
 	body := shape.Object{"message": e.Message, "documentation_url": "https://docs.github.com/rest", "status": strconv.Itoa(e.Status)}
 	if len(e.Fields) > 0 {
@@ -204,7 +210,7 @@ func (a *API) fail(w http.ResponseWriter, err error) {
 // read decodes the body; GitHub answers 400 to what is not JSON.
 func (c *call) read(into any) error {
 	if err := json.NewDecoder(http.MaxBytesReader(c.w, c.Body, 8<<20)).Decode(into); err != nil {
-		return &hub.Error{Status: http.StatusBadRequest, Message: "Problems parsing JSON"}
+		return &record.Error{Status: http.StatusBadRequest, Message: "Problems parsing JSON"}
 	}
 	return nil
 }
@@ -213,7 +219,7 @@ func (c *call) read(into any) error {
 func (c *call) number(name string) (int, error) {
 	n, err := strconv.Atoi(c.PathValue(name))
 	if err != nil {
-		return 0, &hub.Error{Status: http.StatusNotFound, Message: "Not Found"}
+		return 0, &record.Error{Status: http.StatusNotFound, Message: "Not Found"}
 	}
 	return n, nil
 }
@@ -221,7 +227,7 @@ func (c *call) number(name string) (int, error) {
 func (c *call) id(name string) (int64, error) {
 	n, err := strconv.ParseInt(c.PathValue(name), 10, 64)
 	if err != nil {
-		return 0, &hub.Error{Status: http.StatusNotFound, Message: "Not Found"}
+		return 0, &record.Error{Status: http.StatusNotFound, Message: "Not Found"}
 	}
 	return n, nil
 }

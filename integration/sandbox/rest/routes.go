@@ -1,12 +1,15 @@
 package rest
 
-import "weir/integration/sandbox/hub"
+import (
+	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
+)
 
 // endpoints is every route, with what an App and a person need for it.
 func (a *API) endpoints() []endpoint {
 	repo := "/repos/{owner}/{repo}"
 	read := func(area string) hub.Need { return hub.Need{Area: area, Level: "read", Role: "read"} }
-	write := func(area string, role hub.Permission) hub.Need {
+	write := func(area string, role record.Permission) hub.Need {
 		return hub.Need{Area: area, Level: "write", Role: role}
 	}
 	own := func(area string) hub.Need { return hub.Need{Area: area} }

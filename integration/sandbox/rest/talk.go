@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 )
 
 func (a *API) issue(c *call) (answer, error) {
@@ -29,7 +29,7 @@ func (a *API) openIssue(c *call) (answer, error) {
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	i, err := a.Hub.OpenIssue(c.who, c.repo, in.Title, in.Body, in.Labels)
+	i, err := a.Talk.OpenIssue(c.who, c.repo, in.Title, in.Body, in.Labels)
 	if err != nil {
 		return answer{}, err
 	}
@@ -41,11 +41,11 @@ func (a *API) editIssue(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var in hub.Edit
+	var in record.Edit
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	i, err := a.Hub.EditIssue(c.repo, n, in)
+	i, err := a.Talk.EditIssue(c.repo, n, in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -59,12 +59,12 @@ func (a *API) comments(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	all, err := a.Hub.Comments(c.repo, n)
+	all, err := a.Talk.Comments(c.repo, n)
 	if err != nil {
 		return answer{}, err
 	}
 	if since, err := time.Parse(time.RFC3339, c.URL.Query().Get("since")); err == nil {
-		all = slices.DeleteFunc(all, func(m hub.Comment) bool { return m.Updated.Before(since) })
+		all = slices.DeleteFunc(all, func(m record.Comment) bool { return m.Updated.Before(since) })
 	}
 	return ok(list(page(a, c, all), a.Shape().Comment))
 }
@@ -84,7 +84,7 @@ func (a *API) addComment(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m, err := a.Hub.AddComment(c.who, c.repo, n, body)
+	m, err := a.Talk.AddComment(c.who, c.repo, n, body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -98,7 +98,7 @@ func (a *API) comment(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m, err := a.Hub.Comment(c.repo, id)
+	m, err := a.Talk.CommentByID(c.repo, id)
 	if err != nil {
 		return answer{}, err
 	}
@@ -114,7 +114,7 @@ func (a *API) editComment(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m, err := a.Hub.EditComment(c.who, c.repo, id, body)
+	m, err := a.Talk.EditComment(c.who, c.repo, id, body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -126,7 +126,7 @@ func (a *API) deleteComment(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusNoContent}, a.Hub.DeleteComment(c.who, c.repo, id)
+	return answer{status: http.StatusNoContent}, a.Talk.DeleteComment(c.who, c.repo, id)
 }
 
 func (a *API) reactions(c *call) (answer, error) {
@@ -134,7 +134,7 @@ func (a *API) reactions(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m, err := a.Hub.Comment(c.repo, id)
+	m, err := a.Talk.CommentByID(c.repo, id)
 	if err != nil {
 		return answer{}, err
 	}
@@ -150,7 +150,7 @@ func (a *API) react(c *call) (answer, error) {
 	if err := c.read(&in); err != nil {
 		return answer{}, err
 	}
-	r, fresh, err := a.Hub.React(c.who, c.repo, id, in.Content)
+	r, fresh, err := a.Talk.React(c.who, c.repo, id, in.Content)
 	if err != nil {
 		return answer{}, err
 	}
@@ -187,11 +187,11 @@ func (a *API) addLabels(c *call) (answer, error) {
 	if json.Unmarshal(raw, &names) != nil {
 		var in struct{ Labels []string }
 		if json.Unmarshal(raw, &in) != nil {
-			return answer{}, &hub.Error{Status: http.StatusUnprocessableEntity, Message: "Invalid request."}
+			return answer{}, &record.Error{Status: http.StatusUnprocessableEntity, Message: "Invalid request."}
 		}
 		names = in.Labels
 	}
-	return a.changedLabels(c, func() ([]hub.Label, error) { return a.Hub.AddLabels(c.who, c.repo, n, names...) })
+	return a.changedLabels(c, func() ([]record.Label, error) { return a.Talk.AddLabels(c.who, c.repo, n, names...) })
 }
 
 func (a *API) removeLabel(c *call) (answer, error) {
@@ -199,10 +199,10 @@ func (a *API) removeLabel(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return a.changedLabels(c, func() ([]hub.Label, error) { return a.Hub.RemoveLabel(c.who, c.repo, n, c.PathValue("name")) })
+	return a.changedLabels(c, func() ([]record.Label, error) { return a.Talk.RemoveLabel(c.who, c.repo, n, c.PathValue("name")) })
 }
 
-func (a *API) changedLabels(c *call, change func() ([]hub.Label, error)) (answer, error) {
+func (a *API) changedLabels(c *call, change func() ([]record.Label, error)) (answer, error) {
 	r, err := a.Hub.Repo(c.repo)
 	if err != nil {
 		return answer{}, err

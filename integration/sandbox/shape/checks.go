@@ -8,18 +8,18 @@ import (
 	"time"
 
 	"weir/integration/sandbox/gitrepo"
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 )
 
 // App is the GitHub App.
-func (s Shaper) App(a hub.App) Object {
+func (s Shaper) App(a record.App) Object {
 	return Object{"id": a.ID, "client_id": fmt.Sprintf("Iv1.%016x", a.ID), "slug": a.Slug, "node_id": node("A_", a.ID), "owner": s.User(a.Owner), "name": a.Slug,
 		"description": "", "external_url": s.Web, "html_url": s.Web + "/apps/" + a.Slug, "created_at": Time(a.Created), "updated_at": Time(a.Created),
 		"permissions": maps.Clone(a.Permissions), "events": slices.Clone(a.Events)}
 }
 
 // Installation is an installation of the App.
-func (s Shaper) Installation(i hub.Installation) Object {
+func (s Shaper) Installation(i record.Installation) Object {
 	selection := "all"
 	if i.Repos != nil {
 		selection = "selected"
@@ -39,7 +39,7 @@ func (s Shaper) Installation(i hub.Installation) Object {
 }
 
 // Check is a check run. Its pull requests come from the commit.
-func (s Shaper) Check(c hub.CheckRun) Object {
+func (s Shaper) Check(c record.CheckRun) Object {
 	api := fmt.Sprintf("%s/check-runs/%d", s.repoAPI(c.Repo), c.ID)
 	web := fmt.Sprintf("%s/runs/%d", s.repoWeb(c.Repo), c.ID)
 	details := web
@@ -54,9 +54,9 @@ func (s Shaper) Check(c hub.CheckRun) Object {
 	}
 }
 
-func (s Shaper) minimalPulls(pulls []hub.Pull) []Object {
+func (s Shaper) minimalPulls(pulls []record.Pull) []Object {
 	list := []Object{}
-	side := func(r hub.Repo, ref, sha string) Object {
+	side := func(r record.Repo, ref, sha string) Object {
 		return Object{"ref": ref, "sha": sha, "repo": Object{"id": r.ID, "url": s.repoAPI(r), "name": r.Name}}
 	}
 	for _, p := range pulls {
@@ -67,7 +67,7 @@ func (s Shaper) minimalPulls(pulls []hub.Pull) []Object {
 }
 
 // Suite is a check suite.
-func (s Shaper) Suite(c hub.Suite) Object {
+func (s Shaper) Suite(c record.Suite) Object {
 	api := fmt.Sprintf("%s/check-suites/%d", s.repoAPI(c.Repo), c.ID)
 	return Object{
 		"id": c.ID, "node_id": node("CS_", c.ID), "head_branch": orNull(c.HeadBranch), "head_sha": c.HeadSHA, "status": c.Status, "conclusion": orNull(c.Conclusion), "url": api,
@@ -77,30 +77,25 @@ func (s Shaper) Suite(c hub.Suite) Object {
 	}
 }
 
-func simpleCommit(sha, tree, message string, author hub.User, at time.Time) Object {
-	who := Object{"name": author.Login, "email": Email(author)}
+func simpleCommit(sha, tree, message string, author record.User, at time.Time) Object {
+	who := Object{"name": author.Login, "email": author.Email()}
 	return Object{"id": sha, "tree_id": tree, "message": message, "timestamp": at.Format(time.RFC3339), "author": who, "committer": who}
 }
 
-// Email is the address that stands in an account's commits.
-func Email(u hub.User) string {
-	return fmt.Sprintf("%d+%s@users.noreply.github.com", u.ID, u.Login)
-}
-
 // Status is a commit status.
-func (s Shaper) Status(v hub.Status) Object {
+func (s Shaper) Status(v record.Status) Object {
 	o := s.simpleStatus(v)
 	o["creator"] = s.User(v.Creator)
 	return o
 }
 
-func (s Shaper) simpleStatus(v hub.Status) Object {
+func (s Shaper) simpleStatus(v record.Status) Object {
 	return Object{"url": s.repoAPI(v.Repo) + "/statuses/" + v.SHA, "avatar_url": s.Web + "/avatars/" + url.PathEscape(v.Creator.Login), "id": v.ID, "node_id": node("SC_", v.ID),
 		"state": v.State, "description": orNull(v.Description), "target_url": orNull(v.TargetURL), "context": v.Context, "created_at": Time(v.Created), "updated_at": Time(v.Updated)}
 }
 
 // CombinedStatus is the state of a commit's statuses together.
-func (s Shaper) CombinedStatus(r hub.Repo, sha string, page []hub.Status, all []hub.Status) Object {
+func (s Shaper) CombinedStatus(r record.Repo, sha string, page []record.Status, all []record.Status) Object {
 	state := "success"
 	if len(all) == 0 {
 		state = "pending"
@@ -122,7 +117,7 @@ func (s Shaper) CombinedStatus(r hub.Repo, sha string, page []hub.Status, all []
 }
 
 // Commit is a commit in full.
-func (s Shaper) Commit(r hub.Repo, c gitrepo.Info) Object {
+func (s Shaper) Commit(r record.Repo, c gitrepo.Info) Object {
 	api, web := s.repoAPI(r)+"/commits/"+c.SHA, s.repoWeb(r)+"/commit/"+c.SHA
 	parents := []Object{}
 	for _, p := range c.Parents {
@@ -138,7 +133,7 @@ func (s Shaper) Commit(r hub.Repo, c gitrepo.Info) Object {
 }
 
 // File is one changed file of a pull request.
-func (s Shaper) File(r hub.Repo, head string, c gitrepo.Change) Object {
+func (s Shaper) File(r record.Repo, head string, c gitrepo.Change) Object {
 	path := (&url.URL{Path: c.Path}).EscapedPath()
 	o := Object{"sha": c.Blob, "filename": c.Path, "status": c.Status, "additions": c.Additions, "deletions": c.Deletions, "changes": c.Additions + c.Deletions,
 		"blob_url": s.repoWeb(r) + "/blob/" + head + "/" + path, "raw_url": s.repoWeb(r) + "/raw/" + head + "/" + path,
@@ -151,7 +146,7 @@ func (s Shaper) File(r hub.Repo, head string, c gitrepo.Change) Object {
 
 // Branch is a branch; its protection shows the required checks to everybody
 // who may read the repository.
-func (s Shaper) Branch(r hub.Repo, name string, c gitrepo.Info, p hub.Protection, protected bool) Object {
+func (s Shaper) Branch(r record.Repo, name string, c gitrepo.Info, p record.Protection, protected bool) Object {
 	api := s.repoAPI(r) + "/branches/" + url.PathEscape(name)
 	level := "off"
 	if len(p.Checks) > 0 {
@@ -183,7 +178,7 @@ func contexts(names []string, key string, extra Object) []Object {
 }
 
 // Protection is classic branch protection.
-func (s Shaper) Protection(r hub.Repo, branch string, p hub.Protection) Object {
+func (s Shaper) Protection(r record.Repo, branch string, p record.Protection) Object {
 	api := s.repoAPI(r) + "/branches/" + url.PathEscape(branch) + "/protection"
 	o := Object{"url": api, "enforce_admins": Object{"url": api + "/enforce_admins", "enabled": true}}
 	if len(p.Checks) > 0 || p.Strict {
@@ -198,7 +193,7 @@ func (s Shaper) Protection(r hub.Repo, branch string, p hub.Protection) Object {
 }
 
 // Rules is what rulesets ask of a branch.
-func (s Shaper) Rules(r hub.Repo, p hub.Protection) []Object {
+func (s Shaper) Rules(r record.Repo, p record.Protection) []Object {
 	rule := func(kind string, parameters Object) Object {
 		return Object{"type": kind, "ruleset_source_type": "Repository", "ruleset_source": r.FullName(), "ruleset_id": 42, "parameters": parameters}
 	}

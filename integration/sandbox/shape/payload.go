@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"weir/integration/sandbox/gitrepo"
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 )
 
 // Payload is the body of the webhook that tells of an event.
-func (s Shaper) Payload(e hub.Event) Object {
+func (s Shaper) Payload(e record.Event) Object {
 	o := Object{"sender": s.User(e.Sender)}
 	if e.Action != "" {
 		o["action"] = e.Action
@@ -54,7 +54,7 @@ func (s Shaper) Payload(e hub.Event) Object {
 	case "merge_group":
 		g := *e.Group
 		o["merge_group"] = Object{"head_sha": g.HeadSHA, "head_ref": g.HeadRef, "base_sha": g.BaseSHA, "base_ref": g.BaseRef,
-			"head_commit": simpleCommit(g.HeadSHA, g.Tree, g.Message, g.Author, time.Now().UTC().Truncate(time.Second))}
+			"head_commit": simpleCommit(g.HeadSHA, g.Tree, g.Message, g.Author, g.At)}
 	case "installation":
 		o["installation"] = s.Installation(*e.Installed)
 		repos := []Object{}
@@ -69,7 +69,7 @@ func (s Shaper) Payload(e hub.Event) Object {
 	return o
 }
 
-func (s Shaper) pullPayload(o Object, e hub.Event) {
+func (s Shaper) pullPayload(o Object, e record.Event) {
 	o["number"], o["pull_request"] = e.Pull.Number, s.hookPull(s.Pull(*e.Pull))
 	if e.Label != nil {
 		o["label"] = s.Label(e.Repo, *e.Label)
@@ -105,22 +105,22 @@ func (s Shaper) hookPull(p Object) Object {
 	return p
 }
 
-func (s Shaper) statusPayload(o Object, e hub.Event) {
+func (s Shaper) statusPayload(o Object, e record.Event) {
 	v := *e.Status
-	info := gitrepo.Info{SHA: v.SHA, When: v.Created, Author: gitrepo.Person{Name: v.Creator.Login, Email: Email(v.Creator)}}
+	info := gitrepo.Info{SHA: v.SHA, When: v.Created, Author: gitrepo.Person{Name: v.Creator.Login, Email: v.Creator.Email()}}
 	for key, value := range (Object{"id": v.ID, "sha": v.SHA, "name": e.Repo.FullName(), "target_url": orNull(v.TargetURL), "avatar_url": nil, "context": v.Context,
 		"description": orNull(v.Description), "state": v.State, "commit": s.Commit(e.Repo, info), "branches": []any{}, "created_at": Time(v.Created), "updated_at": Time(v.Updated)}) {
 		o[key] = value
 	}
 }
 
-func (s Shaper) pushPayload(o Object, e hub.Event) {
+func (s Shaper) pushPayload(o Object, e record.Event) {
 	p := *e.Push
 	r := s.Repo(e.Repo)
 	r["created_at"], r["pushed_at"] = e.Repo.Created.Unix(), e.Repo.Pushed.Unix()
 	r["stargazers"], r["master_branch"] = 0, e.Repo.DefaultBranch
 	owner := s.User(e.Repo.Owner)
-	owner["name"], owner["email"] = e.Repo.Owner.Login, Email(e.Repo.Owner)
+	owner["name"], owner["email"] = e.Repo.Owner.Login, e.Repo.Owner.Email()
 	r["owner"] = owner
 	o["repository"] = r
 	created, deleted := p.Before == gitrepo.Zero, p.After == gitrepo.Zero
@@ -142,5 +142,5 @@ func (s Shaper) pushPayload(o Object, e hub.Event) {
 	o["ref"], o["before"], o["after"] = p.Ref, p.Before, p.After
 	o["created"], o["deleted"], o["forced"], o["base_ref"], o["compare"] = created, deleted, p.Forced, nil, compare
 	o["commits"], o["head_commit"] = commits, head
-	o["pusher"] = Object{"name": e.Sender.Login, "email": Email(e.Sender)}
+	o["pusher"] = Object{"name": e.Sender.Login, "email": e.Sender.Email()}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
 )
 
 // Object is a JSON object.
@@ -42,7 +42,7 @@ func node(kind string, id int64) string {
 }
 
 // User is a simple user.
-func (s Shaper) User(u hub.User) Object {
+func (s Shaper) User(u record.User) Object {
 	api := s.API + "/users/" + url.PathEscape(u.Login)
 	return Object{
 		"login": u.Login, "id": u.ID, "node_id": node("U_", u.ID), "avatar_url": s.Web + "/avatars/" + url.PathEscape(u.Login), "gravatar_id": "",
@@ -54,7 +54,7 @@ func (s Shaper) User(u hub.User) Object {
 }
 
 // PublicUser is the answer to who one is.
-func (s Shaper) PublicUser(u hub.User) Object {
+func (s Shaper) PublicUser(u record.User) Object {
 	o := s.User(u)
 	for _, key := range []string{"bio", "blog", "company", "email", "hireable", "location", "name"} {
 		o[key] = nil
@@ -79,7 +79,7 @@ var repoURLs = map[string]string{
 
 // Repo is a repository with everything that lists of them, pull requests and
 // webhooks show.
-func (s Shaper) Repo(r hub.Repo) Object {
+func (s Shaper) Repo(r record.Repo) Object {
 	api, web := s.repoAPI(r), s.repoWeb(r)
 	visibility := "public"
 	if r.Private {
@@ -103,7 +103,7 @@ func (s Shaper) Repo(r hub.Repo) Object {
 }
 
 // FullRepo is the answer to one repository asked for by name.
-func (s Shaper) FullRepo(r hub.Repo) Object {
+func (s Shaper) FullRepo(r record.Repo) Object {
 	o := s.Repo(r)
 	o["network_count"], o["subscribers_count"] = 0, 0
 	o["allow_merge_commit"], o["allow_squash_merge"], o["allow_rebase_merge"] = true, true, true
@@ -111,17 +111,17 @@ func (s Shaper) FullRepo(r hub.Repo) Object {
 	return o
 }
 
-func (s Shaper) repoAPI(r hub.Repo) string { return s.API + "/repos/" + r.FullName() }
-func (s Shaper) repoWeb(r hub.Repo) string { return s.Web + "/" + r.FullName() }
+func (s Shaper) repoAPI(r record.Repo) string { return s.API + "/repos/" + r.FullName() }
+func (s Shaper) repoWeb(r record.Repo) string { return s.Web + "/" + r.FullName() }
 
 // Label is a label.
-func (s Shaper) Label(r hub.Repo, l hub.Label) Object {
+func (s Shaper) Label(r record.Repo, l record.Label) Object {
 	return Object{"id": l.ID, "node_id": node("LA_", l.ID), "url": s.repoAPI(r) + "/labels/" + url.PathEscape(l.Name), "name": l.Name,
 		"color": "ededed", "default": false, "description": ""}
 }
 
 // Labels is a list of labels, [] for none.
-func (s Shaper) Labels(r hub.Repo, labels []hub.Label) []Object {
+func (s Shaper) Labels(r record.Repo, labels []record.Label) []Object {
 	list := []Object{}
 	for _, l := range labels {
 		list = append(list, s.Label(r, l))
@@ -130,7 +130,7 @@ func (s Shaper) Labels(r hub.Repo, labels []hub.Label) []Object {
 }
 
 // SimplePull is a pull request in a list.
-func (s Shaper) SimplePull(p hub.Pull) Object {
+func (s Shaper) SimplePull(p record.Pull) Object {
 	api := fmt.Sprintf("%s/pulls/%d", s.repoAPI(p.Repo), p.Number)
 	issue := fmt.Sprintf("%s/issues/%d", s.repoAPI(p.Repo), p.Number)
 	web := s.PullPage(p.Repo, p.Number)
@@ -154,12 +154,12 @@ func (s Shaper) SimplePull(p hub.Pull) Object {
 	}
 }
 
-func (s Shaper) side(r hub.Repo, ref, sha string) Object {
+func (s Shaper) side(r record.Repo, ref, sha string) Object {
 	return Object{"label": r.Owner.Login + ":" + ref, "ref": ref, "sha": sha, "user": s.User(r.Owner), "repo": s.Repo(r)}
 }
 
 // Pull is a pull request in full.
-func (s Shaper) Pull(p hub.Pull) Object {
+func (s Shaper) Pull(p record.Pull) Object {
 	o := s.SimplePull(p)
 	var mergeable, mergedBy any
 	if p.Mergeable != nil {
@@ -175,19 +175,19 @@ func (s Shaper) Pull(p hub.Pull) Object {
 }
 
 // PullPage is the address of a pull request for people.
-func (s Shaper) PullPage(r hub.Repo, number int) string {
+func (s Shaper) PullPage(r record.Repo, number int) string {
 	return fmt.Sprintf("%s/pull/%d", s.repoWeb(r), number)
 }
 
 // Issue is an issue, or a pull request as one.
-func (s Shaper) Issue(i hub.Issue) Object {
+func (s Shaper) Issue(i record.Issue) Object {
 	api := fmt.Sprintf("%s/issues/%d", s.repoAPI(i.Repo), i.Number)
 	web := fmt.Sprintf("%s/issues/%d", s.repoWeb(i.Repo), i.Number)
 	o := Object{
 		"url": api, "repository_url": s.repoAPI(i.Repo), "labels_url": api + "/labels{/name}", "comments_url": api + "/comments", "events_url": api + "/events",
 		"html_url": web, "id": i.ID, "node_id": node("I_", i.ID), "number": i.Number, "title": i.Title, "user": s.User(i.Author), "labels": s.Labels(i.Repo, i.Labels),
 		"state": i.State, "locked": false, "assignee": nil, "assignees": []any{}, "milestone": nil, "comments": i.Comments,
-		"created_at": Time(i.Created), "updated_at": Time(i.Updated), "closed_at": Time(i.Closed), "author_association": "COLLABORATOR", "active_lock_reason": nil,
+		"created_at": Time(i.Created), "updated_at": Time(i.Updated), "closed_at": Time(i.Closed), "author_association": cmp.Or(i.Association, "NONE"), "active_lock_reason": nil,
 		"body": orNull(i.Body), "reactions": s.reactions(api, nil), "timeline_url": api + "/timeline", "performed_via_github_app": nil, "state_reason": nil,
 	}
 	if i.IsPull {
@@ -198,7 +198,7 @@ func (s Shaper) Issue(i hub.Issue) Object {
 	return o
 }
 
-func (s Shaper) reactions(api string, all []hub.Reaction) Object {
+func (s Shaper) reactions(api string, all []record.Reaction) Object {
 	o := Object{"url": api + "/reactions", "total_count": len(all)}
 	for _, content := range []string{"+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes"} {
 		n := 0
@@ -213,7 +213,7 @@ func (s Shaper) reactions(api string, all []hub.Reaction) Object {
 }
 
 // Comment is a comment on an issue or a pull request.
-func (s Shaper) Comment(c hub.Comment) Object {
+func (s Shaper) Comment(c record.Comment) Object {
 	api := fmt.Sprintf("%s/issues/comments/%d", s.repoAPI(c.Repo), c.ID)
 	return Object{
 		"url": api, "html_url": fmt.Sprintf("%s#issuecomment-%d", s.PullPage(c.Repo, c.Number), c.ID),
@@ -224,12 +224,12 @@ func (s Shaper) Comment(c hub.Comment) Object {
 }
 
 // Reaction is a reaction.
-func (s Shaper) Reaction(r hub.Reaction) Object {
+func (s Shaper) Reaction(r record.Reaction) Object {
 	return Object{"id": r.ID, "node_id": node("REA_", r.ID), "user": s.User(r.User), "content": r.Content, "created_at": Time(r.Created)}
 }
 
 // Review is a review. In webhooks its state is in lower case.
-func (s Shaper) Review(p hub.Pull, r hub.Review, webhook bool) Object {
+func (s Shaper) Review(p record.Pull, r record.Review, webhook bool) Object {
 	web := fmt.Sprintf("%s#pullrequestreview-%d", s.PullPage(p.Repo, p.Number), r.ID)
 	api := fmt.Sprintf("%s/pulls/%d", s.repoAPI(p.Repo), p.Number)
 	var body any = r.Body

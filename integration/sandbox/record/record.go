@@ -1,10 +1,12 @@
-// Package hub is the state of the GitHub stand-in and its rules: who may do
-// what, what a push does to a pull request, when one can be merged. It speaks
-// no HTTP and knows no JSON; packages above it do.
-package hub
+// Package record holds what the GitHub stand-in keeps and tells of: plain data
+// that every other package of it shares.
+package record
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,6 +31,12 @@ type Permission string
 
 var ranks = map[Permission]int{"none": 0, "": 0, "read": 1, "triage": 2, "write": 3, "maintain": 4, "admin": 5}
 
+// Valid says whether there is such a permission.
+func (p Permission) Valid() bool {
+	_, ok := ranks[p]
+	return ok
+}
+
 // AtLeast says whether the permission includes another.
 func (p Permission) AtLeast(o Permission) bool { return ranks[p] >= ranks[o] }
 
@@ -47,6 +55,9 @@ type Repo struct {
 
 // FullName is OWNER/NAME.
 func (r Repo) FullName() string { return r.Owner.Login + "/" + r.Name }
+
+// MaxBody is the number of characters that a body may have.
+const MaxBody = 65536
 
 // Label is a label on an issue or a pull request.
 type Label struct {
@@ -70,6 +81,8 @@ type Issue struct {
 	Closed   time.Time // zero while open
 	IsPull   bool
 	Draft    bool
+	// Association of the author with the repository.
+	Association string
 }
 
 // Pull is a pull request.
@@ -95,8 +108,12 @@ type Pull struct {
 
 	Commits, Additions, Deletions, ChangedFiles int
 	ReviewRequests                              []User
-	// Association of the author with the repository.
-	Association string
+}
+
+// Edit changes what a pull request or an issue says, or where it goes; a nil
+// field stays as it is.
+type Edit struct {
+	Title, Body, State, Base *string
 }
 
 // Comment is a comment on an issue or a pull request.
@@ -220,6 +237,15 @@ type Installation struct {
 	Suspended bool
 }
 
+// Covers says whether the installation includes a repository.
+func (i Installation) Covers(full string) bool {
+	owner, _, _ := strings.Cut(full, "/")
+	if !strings.EqualFold(owner, i.Account.Login) {
+		return false
+	}
+	return i.Repos == nil || slices.ContainsFunc(i.Repos, func(name string) bool { return strings.EqualFold(name, full) })
+}
+
 // Protection is what a branch asks of a pull request before it is merged.
 type Protection struct {
 	Checks     []string // names of checks that must have succeeded
@@ -234,6 +260,7 @@ type Group struct {
 	HeadSHA, HeadRef, BaseSHA, BaseRef string
 	Message, Tree                      string
 	Author                             User
+	At                                 time.Time
 }
 
 // Push is an update of a branch.
@@ -304,8 +331,24 @@ func (e *Error) Error() string {
 	return text
 }
 
-func notFound() *Error { return &Error{Status: 404, Message: "Not Found"} }
+// NotFound is the answer to what does not exist, or may not be known to.
+func NotFound() *Error { return &Error{Status: 404, Message: "Not Found"} }
 
-func invalid(resource, field, code, message string) *Error {
+// Forbidden is the answer to what may be seen but not done.
+func Forbidden(message string) *Error { return &Error{Status: 403, Message: message} }
+
+// Invalid is the answer to a field that GitHub would not take.
+func Invalid(resource, field, code, message string) *Error {
 	return &Error{Status: 422, Message: "Validation Failed", Fields: []FieldError{{resource, field, code, message}}}
+}
+
+// Now is the time at the granularity of GitHub's.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// Email is the address that stands in an account's commits.
+func (u User) Email() string { return fmt.Sprintf("%d+%s@users.noreply.github.com", u.ID, u.Login) }
+
+// SortBy sorts by a number, in place.
+func SortBy[T any](s []T, key func(T) int64) {
+	slices.SortFunc(s, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 }
