@@ -1,0 +1,304 @@
+package templates
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weir/planner"
+	"weir/planner/terraform"
+	"weir/policy"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares got with a file of testdata, or writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v (go test -update writes it)", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s: -want +got:\n%s", file, diff)
+	}
+}
+
+const (
+	head = "3f2a91c04b7d5e6f8a9b0c1d2e3f405162738495"
+	job  = "01JD3Q6Z8W4V5X6Y7Z8A9BCDEF"
+)
+
+func planText(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/plan.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func runURL(n int) string {
+	return fmt.Sprintf("https://weir.example.com/runs/01JD3Q6Z8W000000000000000%d", n)
+}
+
+// base is what every result of the tests begins with.
+func base(kind planner.ResultKind) planner.Result {
+	return planner.Result{
+		Kind: kind, Job: job, Repo: "acme/infra", Pull: 7, Head: head, Base: "81be0d4c9f", BaseRef: "main", Mode: "approval",
+		PageURL: "https://weir.example.com/pulls/acme/infra/7",
+	}
+}
+
+func prod(t *testing.T) planner.ProjectResult {
+	return planner.ProjectResult{
+		ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Planned, RunURL: runURL(1), Text: planText(t),
+		Summary: &terraform.Summary{
+			Create: 1, Update: 1, Replace: 2, Delete: 1,
+			Changes: []terraform.Change{
+				{Address: "terraform_data.gone", Type: "terraform_data", Action: terraform.Delete, Reason: "it is no longer in the configuration"},
+				{
+					Address: "terraform_data.rep", Type: "terraform_data", Action: terraform.Replace, Reason: "cannot be changed in place",
+					Attributes: []terraform.Attribute{{Name: "triggers_replace", Before: `"one"`, After: `"two"`, ForcesReplace: true}},
+				},
+				{Address: `module.net["eu|west"].terraform_data.rep2`, Action: terraform.Replace},
+				{Address: "terraform_data.new", Action: terraform.Create},
+				{Address: "terraform_data.upd", Action: terraform.Update},
+			},
+			Drift: []terraform.Change{
+				{Address: "terraform_data.upd", Action: terraform.Update, Attributes: []terraform.Attribute{{Name: "input"}, {Name: "tags"}}},
+				{Address: "terraform_data.lost", Action: terraform.Delete},
+			},
+		},
+	}
+}
+
+func staging() planner.ProjectResult {
+	return planner.ProjectResult{
+		ID: "envs/staging", Dir: "envs/staging", Workspace: "default", State: planner.NoChanges, RunURL: runURL(2),
+		Text: "No changes. Your infrastructure matches the configuration.", Summary: &terraform.Summary{},
+	}
+}
+
+func network() planner.ProjectResult {
+	return planner.ProjectResult{
+		ID: "network@blue", Dir: "network", Workspace: "blue", State: planner.Planned, RunURL: runURL(3),
+		Text:    "Changes to Outputs:\n  ~ zone = \"a\" -> \"b\"\n\nYou can apply this plan to save these new output values.",
+		Summary: &terraform.Summary{Outputs: []terraform.Output{{Name: "zone", Action: terraform.Update, Before: `"a"`, After: `"b"`}}},
+	}
+}
+
+const broken = "Error: Unsupported argument\n\n  on main.tf line 3, in resource \"terraform_data\" \"a\":\n   3:   imput = \"```\"\n\nAn argument named \"imput\" is not expected here. Did you mean \"input\"?"
+
+func waits() *policy.Decision {
+	return &policy.Decision{Requirements: []policy.Requirement{
+		{Name: "planned", Met: true, Reason: "every project is planned"},
+		{Name: "current", Met: true, Reason: "the plans are for the newest commit"},
+		{Name: "locked", Met: true, Reason: "the locks are held"},
+		{Name: "approved", Reason: "an approval of somebody with write access who is not the author"},
+		{Name: "mergeable", Met: true, Reason: "nothing keeps it from being merged"},
+		{Name: "asked", Met: true, Reason: "it is applied as soon as everything else is met"},
+	}}
+}
+
+// situations are all that weir can have to say.
+func situations(t *testing.T) map[string]planner.Result {
+	all := map[string]planner.Result{}
+	add := func(name string, kind planner.ResultKind, change func(*planner.Result)) {
+		r := base(kind)
+		change(&r)
+		all[name] = r
+	}
+	add("plan", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{staging(), network(), prod(t)}
+		r.Decision = waits()
+		r.Projects[2].Notes = []string{"network@blue changes first. Once it is applied this is planned again, and applied only if the plan is still the same."}
+		r.Projects[1].Notes = []string{"no backend: the state is kept on weir's own disk"}
+	})
+	add("plan_no_changes", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{staging()}
+		r.Decision = &policy.Decision{Nothing: true}
+	})
+	add("plan_no_projects", planner.ResultPlan, func(*planner.Result) {})
+	add("plan_failed", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{prod(t), {
+			ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.PlanFailed, RunURL: runURL(4), Failure: broken,
+		}}
+		r.Decision = &policy.Decision{Requirements: []policy.Requirement{{Name: "planned", Reason: "no usable plan for envs/dev: its plan failed"}}}
+	})
+	add("plan_all_failed", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{{ID: ".", Dir: ".", Workspace: "default", State: planner.PlanFailed, RunURL: runURL(4), Failure: broken}}
+	})
+	add("plan_cannot", planner.ResultPlan, func(r *planner.Result) {
+		r.Failure = "weir.yaml:4: unknown key \"projcts\", did you mean \"projects\"?\nweir.yaml:9: dir \"../x\" leaves the repository"
+		r.Notes = []string{"weir.yaml is changed here. What counts is the one of the base branch."}
+	})
+	add("plan_conflict", planner.ResultPlan, func(r *planner.Result) {
+		r.Failure = "3f2a91c does not merge into 81be0d4: conflicts in envs/prod/main.tf"
+	})
+	add("plan_open", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{network()}
+		d := waits()
+		d.Open = true
+		for i := range d.Requirements {
+			d.Requirements[i].Met = true
+		}
+		r.Decision = d
+		r.Since = []string{"bob approved 3f2a91c; this plan does the same, so the approval counts"}
+	})
+	add("plan_comment_mode", planner.ResultPlan, func(r *planner.Result) {
+		r.Mode = "comment"
+		r.Projects = []planner.ProjectResult{network()}
+		r.Decision = &policy.Decision{Requirements: []policy.Requirement{
+			{Name: "approved", Met: true, Reason: "approved by bob"},
+			{Name: "asked", Reason: "somebody with write access writes `weir apply`"},
+		}}
+	})
+	add("plan_merge_mode", planner.ResultPlan, func(r *planner.Result) {
+		r.Mode = "merge"
+		r.Projects = []planner.ProjectResult{network()}
+		r.Decision = waits()
+	})
+	add("plan_voided", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{network(), {ID: "app", Dir: "app", Workspace: "default", State: planner.Pending, Failure: "unlocked by bob; `weir plan` takes the lock again"}}
+		r.Decision = waits()
+		r.Decision.Requirements[3].Reason = "an approval of somebody with write access who is not the author; bob approved 81be0d4, and the plan has changed since"
+		r.Since = []string{"bob approved 81be0d4; the plan has changed since: network@blue"}
+		r.Projects[0].Summary.Opaque = "values are known only after apply"
+	})
+	add("plan_hostile", planner.ResultPlan, func(r *planner.Result) {
+		evil := "a|b`</details><script>alert(1)</script> @bob fixes #12 --> ![x](https://github.com/acme/infra/issues/1)"
+		p := prod(t)
+		p.ID, p.Dir = evil, evil
+		p.Text = "  + resource \"x\" \"y\" {\n````\n</details> @bob fixes #12\n```\n-->\x1b[31mred\x1b[0m\u202e\n"
+		p.Summary.Changes[0].Address, p.Summary.Changes[0].Reason = evil, evil
+		p.Notes = []string{evil, "| a | b |", "# title", "1. one", "https://github.com/acme/infra/pull/3", "www.example.com GH-12 $x$ __b__"}
+		f := p
+		f.State, f.Failure, f.Summary = planner.PlanFailed, evil+"\n```\n@bob", nil
+		r.Projects = []planner.ProjectResult{p, f}
+		r.Notes = []string{evil}
+		r.Decision = waits()
+		r.Decision.Requirements[3].Reason = evil
+	})
+	add("locked", planner.ResultLocked, func(r *planner.Result) {
+		r.Waiting = []planner.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}, {ID: "network@blue", Owner: 14, Place: 3}, {ID: "envs/dev"}}
+	})
+	add("apply", planner.ResultApply, func(r *planner.Result) {
+		p := prod(t)
+		p.State, p.Text = planner.Applied, "terraform_data.new: Creating...\n\nApply complete! Resources: 3 added, 1 changed, 3 destroyed."
+		r.Projects = []planner.ProjectResult{staging(), p}
+		r.Actor = "bob"
+	})
+	add("apply_failed", planner.ResultApply, func(r *planner.Result) {
+		p, n := prod(t), network()
+		n.State, n.Text = planner.Applied, "Apply complete! Resources: 0 added, 0 changed, 0 destroyed."
+		p.State, p.Failure = planner.ApplyFailed, "Error: quota exceeded\n\n  with terraform_data.new,\n  on main.tf line 12, in resource \"terraform_data\" \"new\":\n  12: resource \"terraform_data\" \"new\" {"
+		app := planner.ProjectResult{ID: "app", Dir: "app", Workspace: "default", State: planner.Skipped, Failure: "not applied, because prod was not", DependsOn: []string{"prod"}}
+		r.Projects = []planner.ProjectResult{n, p, app}
+	})
+	add("apply_one", planner.ResultApply, func(r *planner.Result) {
+		n := network()
+		n.State, n.Text = planner.Applied, "Apply complete!"
+		r.Projects = []planner.ProjectResult{n, prod(t)}
+	})
+	add("refused", planner.ResultRefused, func(r *planner.Result) {
+		r.Projects, r.Actor, r.Decision = []planner.ProjectResult{network()}, "eve", waits()
+		r.Decision.Requirements[1] = policy.Requirement{Name: "current", Reason: "main has changed files of network@blue since it was planned", Replan: true}
+		r.Notes = []string{"It is planned again now."}
+	})
+	add("refused_unknown", planner.ResultRefused, func(r *planner.Result) {
+		r.Failure = "This pull request has no plan of a project `envs/qa`."
+	})
+	add("interrupted", planner.ResultInterrupted, func(r *planner.Result) {
+		p := prod(t)
+		p.State, p.Text = planner.Interrupted, "terraform_data.new: Creating..."
+		r.Projects = []planner.ProjectResult{network(), p}
+	})
+	add("unlocked", planner.ResultUnlocked, func(r *planner.Result) {
+		r.Unlocked, r.Next, r.Actor = []string{"envs/prod", "network@blue"}, []int{13, 14}, "bob"
+	})
+	add("unlocked_nothing", planner.ResultUnlocked, func(*planner.Result) {})
+	add("closed_unapplied", planner.ResultClosed, func(r *planner.Result) {
+		r.Merged, r.Projects, r.Next = true, []planner.ProjectResult{network(), staging()}, []int{13}
+	})
+	add("closed_applied", planner.ResultClosed, func(r *planner.Result) {
+		n := network()
+		n.State = planner.Applied
+		r.Projects = []planner.ProjectResult{n}
+	})
+	add("closed_merge_mode", planner.ResultClosed, func(r *planner.Result) {
+		r.Mode, r.Merged, r.Projects, r.Decision = "merge", true, []planner.ProjectResult{network()}, waits()
+		r.Notes = []string{"The locks stay until it is applied, or until somebody writes `weir unlock`."}
+	})
+	add("explain", planner.ResultExplain, func(r *planner.Result) {
+		r.Projects, r.Decision = []planner.ProjectResult{network()}, waits()
+	})
+	add("explain_waiting", planner.ResultExplain, func(r *planner.Result) {
+		r.Waiting = []planner.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}}
+		r.Decision = &policy.Decision{Requirements: []policy.Requirement{{Name: "planned", Reason: "there is no plan yet"}}}
+	})
+	add("help", planner.ResultHelp, func(r *planner.Result) {
+		r.Text = "`weir aply` is no command; did you mean `weir apply`?\n\n" + HelpText([]string{"weir", "atlantis"})
+	})
+	add("not_served", planner.ResultNotServed, func(r *planner.Result) {
+		r.Text = "This pull request comes from a fork (eve/infra). Planning it would run its code with this server's credentials, so it is not planned."
+	})
+	add("internal", planner.ResultInternal, func(r *planner.Result) {
+		r.Text = "It was tried 3 times and is given up. Comment `weir plan` to try again."
+	})
+	add("long", planner.ResultPlan, func(r *planner.Result) {
+		r.Decision = waits()
+		for i := range 6 {
+			p := network()
+			p.ID, p.Dir = fmt.Sprintf("envs/%d", i), fmt.Sprintf("envs/%d", i)
+			p.Text = strings.Repeat("  + a line of a plan that is long\n", 1+i*i*200)
+			p.Summary = &terraform.Summary{Create: i, Changes: []terraform.Change{{Address: "terraform_data.a", Action: terraform.Create}}}
+			r.Projects = append(r.Projects, p)
+		}
+	})
+	return all
+}
+
+func TestComment(t *testing.T) {
+	for name, r := range situations(t) {
+		t.Run(name, func(t *testing.T) {
+			parts := Comment(r)
+			checkParts(t, r, parts)
+			golden(t, "comments/"+name+".md", strings.Join(parts, "\n=== second comment ===\n"))
+		})
+	}
+}
+
+func TestCheckText(t *testing.T) {
+	for name, r := range situations(t) {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			for _, check := range []string{planner.CheckPlan, planner.CheckApply} {
+				title, summary := CheckText(r, check)
+				if n := len([]rune(title)); n > 140 || n == 0 || strings.Contains(title, "\n") {
+					t.Errorf("%s: title %q of %d characters", check, title, n)
+				}
+				if len(summary) > 65_535 {
+					t.Errorf("%s: summary of %d bytes", check, len(summary))
+				}
+				fmt.Fprintf(&b, "%s: %s\n\n%s\n", check, title, summary)
+			}
+			golden(t, "checks/"+name+".md", b.String())
+		})
+	}
+}

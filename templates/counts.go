@@ -1,0 +1,106 @@
+package templates
+
+import (
+	"fmt"
+	"strings"
+
+	"weir/planner"
+	"weir/planner/terraform"
+)
+
+// totals adds up what the plans of several projects do.
+type totals struct {
+	create, update, replace, remove int
+	imported, moved, forgotten      int
+	read, outputs                   int
+}
+
+func (t *totals) add(s *terraform.Summary) {
+	if s == nil {
+		return
+	}
+	t.create += s.Create
+	t.update += s.Update
+	t.replace += s.Replace
+	t.remove += s.Delete
+	t.imported += s.Import
+	t.moved += s.Move
+	t.forgotten += s.Forget
+	t.read += s.Read
+	t.outputs += len(s.Outputs)
+}
+
+// future says "2 to change, 1 to destroy"; "" where nothing happens.
+func (t totals) future() string {
+	return t.words("%d to %s", [...]string{"create", "change", "replace", "destroy", "import", "move", "forget"},
+		"only outputs change", "only data is read")
+}
+
+// past says "2 changed, 1 destroyed".
+func (t totals) past() string {
+	return t.words("%d %s", [...]string{"created", "changed", "replaced", "destroyed", "imported", "moved", "forgotten"},
+		"only outputs changed", "only data was read")
+}
+
+func (t totals) words(format string, verbs [7]string, onlyOutputs, onlyRead string) string {
+	var words []string
+	for i, n := range [...]int{t.create, t.update, t.replace, t.remove, t.imported, t.moved, t.forgotten} {
+		if n > 0 {
+			words = append(words, fmt.Sprintf(format, n, verbs[i]))
+		}
+	}
+	switch {
+	case len(words) > 0:
+		return strings.Join(words, ", ")
+	case t.outputs > 0:
+		return onlyOutputs
+	case t.read > 0:
+		return onlyRead
+	}
+	return ""
+}
+
+// future says what the plan of one project would do.
+func future(s *terraform.Summary) string {
+	var t totals
+	t.add(s)
+	if words := t.future(); words != "" {
+		return words
+	}
+	return "no changes"
+}
+
+// past says what the apply of one project did.
+func past(s *terraform.Summary) string {
+	var t totals
+	t.add(s)
+	if words := t.past(); words != "" {
+		return words
+	}
+	return "nothing changed"
+}
+
+// states in words, as tables show them.
+var states = map[planner.State]string{
+	planner.Pending:     "not planned",
+	planner.Planning:    "being planned",
+	planner.Planned:     "planned",
+	planner.NoChanges:   "no changes",
+	planner.PlanFailed:  "plan failed",
+	planner.Applying:    "being applied",
+	planner.Applied:     "applied",
+	planner.ApplyFailed: "apply failed",
+	planner.Interrupted: "interrupted",
+	planner.Skipped:     "skipped",
+}
+
+func stateWords(s planner.State) string {
+	if words := states[s]; words != "" {
+		return words
+	}
+	return string(s)
+}
+
+func failedState(s planner.State) bool {
+	return s == planner.PlanFailed || s == planner.ApplyFailed
+}
