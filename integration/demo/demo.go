@@ -77,14 +77,20 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Once {
 		return nil
 	}
-	s.say("\nThe story is over; both keep running until you press Ctrl-C.\n\n" +
-		"  GitHub's stand-in   " + box.URL() + "\n" +
-		"  weir                " + srv.URL() + "\n\n" +
-		"Go on there: push a commit (also a broken one), comment `weir explain`, approve, merge.\n")
+	s.say(goOn, box.URL(), srv.URL())
 	<-ctx.Done()
 	s.say("\nStopping.\n")
 	return s.err
 }
+
+const goOn = `
+The story is over; both keep running until you press Ctrl-C.
+
+  GitHub's stand-in   %s
+  weir                %s
+
+Go on there: push a commit (also a broken one), comment "weir explain", approve, merge.
+`
 
 const repo = "acme/infra"
 

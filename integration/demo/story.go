@@ -210,7 +210,7 @@ func (s *story) comment(ctx context.Context, pull sandbox.Pull, kind string, wha
 
 // check waits for a check of the pull request's head.
 func (s *story) check(ctx context.Context, pull sandbox.Pull, name, conclusion string) error {
-	run, err := s.box.WaitCheck(ctx, repo, pull.Head.SHA, name, conclusion)
+	run, err := s.box.WaitCheck(ctx, repo, pull.HeadSHA, name, conclusion)
 	if err == nil {
 		s.say("   check %s: %s (%s)\n", name, conclusion, run.Title)
 	}
