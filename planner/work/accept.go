@@ -2,8 +2,8 @@ package work
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,10 +18,10 @@ const (
 	acceptTime = 15 * time.Second
 )
 
-// accepted is the record of a delivery.
+// accepted is the record of a delivery. Its jobs name it in turn.
 type accepted struct {
 	At   time.Time `json:"at"`
-	Jobs []string  `json:"jobs"`
+	Jobs int       `json:"jobs"`
 }
 
 // acceptance is a call of Accept on its way.
@@ -117,7 +117,7 @@ func (q *Queue) acceptAll() {
 func (q *Queue) acceptGroup(group []*acceptance) {
 	ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
 	defer cancel()
-	err := q.commitGroup(ctx, group)
+	err := retry(ctx, func() error { return q.tryGroup(ctx, group) })
 	for _, a := range group {
 		if err != nil {
 			a.fresh, a.err = false, fmt.Errorf("accept delivery %q: %w", a.delivery, err)
@@ -126,23 +126,8 @@ func (q *Queue) acceptGroup(group []*acceptance) {
 	}
 }
 
-func (q *Queue) commitGroup(ctx context.Context, group []*acceptance) error {
-	for pause := time.Millisecond; ; pause *= 2 {
-		touched, err := q.tryGroup(ctx, group)
-		if !isConflict(err) {
-			if err == nil {
-				q.touch(touched...)
-			}
-			return err
-		}
-		if err := sleep(ctx, min(pause, 50*time.Millisecond)); err != nil {
-			return err
-		}
-	}
-}
-
 // tryGroup reads once and commits once.
-func (q *Queue) tryGroup(ctx context.Context, group []*acceptance) (touched []store.Key, err error) {
+func (q *Queue) tryGroup(ctx context.Context, group []*acceptance) error {
 	var keys []store.Key
 	for _, a := range group {
 		for _, k := range a.keys {
@@ -151,80 +136,49 @@ func (q *Queue) tryGroup(ctx context.Context, group []*acceptance) (touched []st
 			}
 		}
 	}
-	records, err := q.Store.Get(ctx, keys...)
+	read, err := q.Store.Get(ctx, keys...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	at := map[store.Key]int{}
-	changed := make([]*line, len(keys))
-	for i, k := range keys {
-		at[k] = i
+	records := make(map[store.Key]store.Record, len(read))
+	for _, r := range read {
+		records[r.Key] = r
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	var writes []store.Write
 	taken := map[string]bool{} // deliveries of this group
+	changed := map[store.Key]*line{}
 	for _, a := range group {
-		a.fresh = a.delivery == "" || !taken[a.delivery] && records[at[a.keys[0]]].Version == 0
+		a.fresh = a.delivery == "" || !taken[a.delivery] && records[a.keys[0]].Version == 0
 		if !a.fresh {
 			continue
 		}
 		if a.delivery != "" {
 			taken[a.delivery] = true
-			writes = append(writes, store.Write{Key: a.keys[0], Body: encode(accepted{At: now, Jobs: idsOf(a.jobs)})})
+			writes = append(writes, store.Write{Key: a.keys[0], Body: encode(accepted{At: now, Jobs: len(a.jobs)})})
 		}
 		for _, j := range a.jobs {
-			i := at[j.line()]
-			if changed[i] == nil {
-				l, err := decodeLine(records[i])
+			l := changed[j.line()]
+			if l == nil {
+				old, err := decode[line](records[j.line()])
 				if err != nil {
-					return nil, err
+					return err
 				}
-				changed[i] = &l
+				l = &old
+				changed[j.line()] = l
 			}
-			changed[i].push(j, now)
+			l.push(j, now)
 		}
 	}
-	room := store.MaxWrites - len(writes)
-	for _, l := range changed {
-		if l != nil {
-			room--
-		}
+	room := store.MaxWrites - len(writes) - len(changed)
+	for k, l := range changed {
+		ws := save(l, records[k], 1+room)
+		room -= len(ws) - 1
+		writes = append(writes, ws...)
 	}
-	for i, l := range changed {
-		if l != nil {
-			ws := save(l, records[i], 1+room)
-			room -= len(ws) - 1
-			writes = append(writes, ws...)
-			touched = append(touched, keys[i])
-		}
+	if err := q.Store.Commit(ctx, writes...); err != nil {
+		return err
 	}
-	return touched, q.Store.Commit(ctx, writes...)
-}
-
-func idsOf(jobs []Job) []string {
-	ids := make([]string, len(jobs))
-	for i, j := range jobs {
-		ids[i] = j.ID
-	}
-	return ids
-}
-
-func decodeAccepted(r store.Record) (accepted, error) {
-	var a accepted
-	if err := json.Unmarshal(r.Body, &a); err != nil {
-		return a, fmt.Errorf("decode %s: %w", r.Key, err)
-	}
-	return a, nil
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	q.touch(slices.Collect(maps.Keys(changed))...)
+	return nil
 }

@@ -33,7 +33,7 @@ func retryAfter(n int, id string) time.Duration {
 
 // run does one attempt of a job and settles it.
 func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
-	defer r.q.forget(a)
+	defer r.q.forget(a, true)
 	defer a.cancel(nil)
 	var beating sync.WaitGroup
 	alive, stop := context.WithCancel(context.WithoutCancel(r.ctx))
@@ -41,18 +41,15 @@ func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
 	if !r.q.Exclusive {
 		beating.Go(func() { r.q.beat(alive, a, began) })
 	}
-	settle := r.outcome(ctx, a.job)
+	change := r.outcome(ctx, a.job)
 	stop()
 	beating.Wait()
-	if settle != nil {
-		r.settle(a.job, settle)
-	}
+	r.settle(a.job, change)
 }
 
-// outcome does the job and returns what it means for the line; nil when it is
-// not ours to say.
+// outcome does the job and returns what it means for the line.
 func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now time.Time) {
-	log := r.q.log().With("job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery, "attempt", job.Attempt)
+	log := r.q.Log.With("job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery, "attempt", job.Attempt)
 	if job.Crashes >= maxCrashes {
 		if job.Crashes <= maxCrashes+1 { // else it may be GiveUp that dies
 			r.giveUp(ctx, job, ErrCrashed)
@@ -61,16 +58,18 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 		return ended(Failed, fmt.Sprintf("Given up: the process died each of the %d times that this job ran.", maxCrashes))
 	}
 	start := time.Now()
-	err := r.call(ctx, job)
+	err := r.guard(job, func() error { return r.do(ctx, job) })
 	cause := context.Cause(ctx)
 	log = log.With("duration", time.Since(start))
 	switch {
-	case errors.Is(cause, ErrLost):
-		log.Warn("job was lost to another worker", "err", err)
-		return nil
 	case err == nil:
 		log.Info("job done")
 		return ended(Done, "")
+	case errors.Is(cause, ErrLost):
+		log.Warn("job was lost", "err", err)
+		return func(l *line, i int, now time.Time) { // if nobody took it
+			l.requeue(i, fmt.Sprintf("Attempt %d lost its lease.", job.Attempt), now, time.Time{}, func(*Job) {})
+		}
 	case errors.Is(cause, ErrSuperseded), errors.Is(err, ErrSuperseded):
 		log.Info("job superseded")
 		return ended(Superseded, "A newer event of the pull request made it needless.")
@@ -103,15 +102,15 @@ func ended(state State, note string) func(l *line, i int, now time.Time) {
 	}
 }
 
-// call does the job; a panic is an error.
-func (r *runner) call(ctx context.Context, job Job) (err error) {
+// guard makes a panic of f an error.
+func (r *runner) guard(job Job, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.q.log().Error("job panicked", "job", job.ID, "panic", p, "stack", string(debug.Stack()))
+			r.q.Log.Error("job panicked", "job", job.ID, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return r.do(ctx, job)
+	return f()
 }
 
 func (r *runner) giveUp(ctx context.Context, job Job, cause error) {
@@ -120,12 +119,10 @@ func (r *runner) giveUp(ctx context.Context, job Job, cause error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			r.q.log().Error("giving a job up panicked", "job", job.ID, "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	r.q.GiveUp(ctx, job, cause)
+	_ = r.guard(job, func() error { // a panic is logged
+		r.q.GiveUp(ctx, job, cause)
+		return nil
+	})
 }
 
 // settle records what an attempt came to, for as long as it takes: what is
@@ -140,14 +137,14 @@ func (r *runner) settle(job Job, change func(l *line, i int, now time.Time)) {
 			return
 		case errors.Is(err, ErrLost):
 			// Also when a commit that was said to have failed happened.
-			r.q.log().Info("nothing to settle", "job", job.ID, "err", err)
+			r.q.Log.Info("nothing to settle", "job", job.ID, "err", err)
 			r.q.Wake()
 			return
 		}
 		if r.ctx.Err() != nil {
 			tries++
 		}
-		r.q.log().Error("cannot record the end of a job", "job", job.ID, "err", err)
+		r.q.Log.Error("cannot record the end of a job", "job", job.ID, "err", err)
 		if tries > 6 {
 			return
 		}

@@ -27,6 +27,8 @@ const (
 	MergeGroup Kind = "merge_group" // a merge queue wants checks on Head
 )
 
+var kinds = []Kind{Plan, Apply, Gate, Close, Unlock, Explain, Help, Refuse, MergeGroup}
+
 // Job is accepted work on one pull request. It is stored as JSON.
 type Job struct {
 	ID       string    `json:"id"` // a ULID

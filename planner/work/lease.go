@@ -2,10 +2,7 @@ package work
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"weir/store"
@@ -27,8 +24,8 @@ func beatKey(id string) store.Key { return store.Key{Partition: inLeases, Sort: 
 
 // holds says whether r is the claim of this very attempt.
 func (j Job) holds(r store.Record) bool {
-	var c claim
-	return r.Version != 0 && json.Unmarshal(r.Body, &c) == nil && c == claim{j.Worker, j.Attempt}
+	c, err := decode[claim](r)
+	return err == nil && r.Version != 0 && c == claim{j.Worker, j.Attempt}
 }
 
 // Fence returns a write that changes nothing and lets a commit happen only
@@ -50,11 +47,10 @@ func (q *Queue) Fence(ctx context.Context, job Job) (store.Write, error) {
 // ErrLost when that fails for so long that others may think it dead. began is
 // when the job was about to be claimed.
 func (q *Queue) beat(ctx context.Context, a *attempt, began time.Time) {
-	lease := q.lease()
-	pause := lease / 3
+	pause := q.Lease / 3
 	for sleep(ctx, pause) == nil {
 		now := time.Now()
-		last := began.Add(lease * 5 / 6)
+		last := began.Add(q.Lease * 5 / 6)
 		try, cancel := context.WithDeadline(ctx, last)
 		lost, err := q.renew(try, a.job)
 		cancel()
@@ -62,34 +58,29 @@ func (q *Queue) beat(ctx context.Context, a *attempt, began time.Time) {
 		case ctx.Err() != nil:
 			return
 		case err == nil && !lost:
-			began, pause = now, lease/3
+			began, pause = now, q.Lease/3
 			continue
 		case lost || !time.Now().Before(last):
-			q.log().Warn("job lost", "job", a.job.ID, "repo", a.job.Repo, "pull", a.job.Pull, "taken", lost, "err", err)
+			q.Log.Warn("job lost", "job", a.job.ID, "repo", a.job.Repo, "pull", a.job.Pull, "taken", lost, "err", err)
 			a.cancel(ErrLost)
 			return
 		}
-		q.log().Warn("cannot renew the lease of a job", "job", a.job.ID, "err", err)
-		pause = min(lease/12, time.Until(last))
+		q.Log.Warn("cannot renew the lease of a job", "job", a.job.ID, "err", err)
+		pause = min(q.Lease/12, time.Until(last))
 	}
 }
 
 func (q *Queue) renew(ctx context.Context, job Job) (lost bool, err error) {
-	for {
+	err = retry(ctx, func() error {
 		records, err := q.Store.Get(ctx, claimKey(job.ID), beatKey(job.ID))
-		if err != nil {
-			return false, err
+		if lost = err == nil && !job.holds(records[0]); lost || err != nil {
+			return err
 		}
-		if !job.holds(records[0]) {
-			return true, nil
-		}
-		err = q.Store.Commit(ctx,
+		return q.Store.Commit(ctx,
 			store.Write{Op: store.Check, Key: records[0].Key, Expect: records[0].Version},
 			store.Write{Key: records[1].Key, Expect: records[1].Version, Body: []byte("{}")})
-		if !isConflict(err) {
-			return false, err
-		}
-	}
+	})
+	return lost, err
 }
 
 // sighting is when the sign of life of another's job was first seen to be what
@@ -99,12 +90,12 @@ type sighting struct {
 	since time.Time
 }
 
-// dead returns the ids of the jobs in running, all of other workers, whose
-// worker is dead.
-func (r *runner) dead(ctx context.Context, running []Job) ([]Job, error) {
-	if r.q.Exclusive || len(running) == 0 {
-		clear(r.sightings)
-		return running, nil
+// dead returns those jobs whose worker is dead, of all that run and not here.
+// One that we are said to run was claimed by a commit of which we were told
+// that it failed.
+func (r *runner) dead(ctx context.Context, elsewhere []Job) (dead []Job, err error) {
+	if r.q.Exclusive || len(elsewhere) == 0 {
+		return elsewhere, nil
 	}
 	records, err := store.All(ctx, r.q.Store, inLeases, "")
 	if err != nil {
@@ -114,15 +105,14 @@ func (r *runner) dead(ctx context.Context, running []Job) ([]Job, error) {
 	for _, rec := range records {
 		beats[rec.Key.Sort] = rec.Version
 	}
-	var dead []Job
-	seen := make(map[string]sighting, len(running))
-	for _, j := range running {
+	seen := make(map[string]sighting, len(elsewhere))
+	for _, j := range elsewhere {
 		now := sighting{beat: beats[beatKey(j.ID).Sort], since: time.Now()}
 		if before, ok := r.sightings[j.ID]; ok && before.beat == now.beat {
 			now.since = before.since
 		}
 		seen[j.ID] = now
-		if time.Since(now.since) >= r.q.lease() {
+		if j.Worker == r.q.self || time.Since(now.since) >= r.q.Lease {
 			dead = append(dead, j)
 		}
 	}
@@ -135,53 +125,29 @@ func (r *runner) dead(ctx context.Context, running []Job) ([]Job, error) {
 // no longer the attempt's; that is also so when it was settled before.
 // unmoved, if not nil, is what the sign of life must still be.
 func (q *Queue) settle(ctx context.Context, job Job, unmoved *store.Version, change func(l *line, i int, now time.Time)) error {
-	keys := []store.Key{job.line(), claimKey(job.ID), beatKey(job.ID)}
-	for pause := time.Millisecond; ; pause *= 2 {
-		records, err := q.Store.Get(ctx, keys...)
-		if err != nil {
-			return fmt.Errorf("settle job %s: %w", job.ID, err)
-		}
-		l, err := decodeLine(records[0])
+	err := retry(ctx, func() error {
+		records, err := q.Store.Get(ctx, job.line(), claimKey(job.ID), beatKey(job.ID))
 		if err != nil {
 			return err
 		}
-		i := l.running(job.ID, job.Worker, job.Attempt)
-		beat := records[2]
+		l, err := decode[line](records[0])
+		if err != nil {
+			return err
+		}
+		i, beat := l.running(job), records[2]
 		if i < 0 || !job.holds(records[1]) || unmoved != nil && beat.Version != *unmoved {
-			return fmt.Errorf("settle job %s: %w", job.ID, ErrLost)
+			return ErrLost
 		}
 		change(&l, i, time.Now().UTC().Truncate(time.Millisecond))
 		writes := save(&l, records[0], store.MaxWrites-2)
-		writes = append(writes, store.Write{Op: store.Delete, Key: keys[1], Expect: records[1].Version})
-		if beat.Version != 0 || !q.Exclusive {
-			writes = append(writes, store.Write{Op: store.Delete, Key: keys[2], Expect: beat.Version})
+		for _, r := range records[1:] {
+			writes = append(writes, store.Write{Op: store.Delete, Key: r.Key, Expect: r.Version})
 		}
-		if err = q.Store.Commit(ctx, writes...); !isConflict(err) {
-			if err != nil {
-				return fmt.Errorf("settle job %s: %w", job.ID, err)
-			}
-			q.touch(keys[0])
-			return nil
-		}
-		if err := sleep(ctx, min(pause, 50*time.Millisecond)); err != nil {
-			return err
-		}
-	}
-}
-
-// free takes a job back from a worker that is dead, or from one of our own
-// attempts that was claimed without our knowing. i says which beat it had.
-func (r *runner) free(ctx context.Context, job Job, note string, count func(*Job)) error {
-	var unmoved *store.Version
-	if s, ok := r.sightings[job.ID]; ok {
-		unmoved = &s.beat
-	}
-	return r.q.settle(ctx, job, unmoved, func(l *line, i int, now time.Time) {
-		l.requeue(i, note, now, time.Time{}, count)
+		return q.Store.Commit(ctx, writes...)
 	})
-}
-
-// sortJobs orders jobs by their ids, which is the order of acceptance.
-func sortJobs(jobs []Job) {
-	slices.SortFunc(jobs, func(a, b Job) int { return strings.Compare(a.ID, b.ID) })
+	if err != nil {
+		return fmt.Errorf("settle job %s: %w", job.ID, err)
+	}
+	q.touch(job.line())
+	return nil
 }

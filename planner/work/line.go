@@ -126,10 +126,10 @@ func (l *line) claim(i int, worker string) Job {
 	return *j
 }
 
-// running returns the index of a job that this attempt still runs, or -1.
-func (l *line) running(id, worker string, attempt int) int {
+// running returns the index of the job if this very attempt of it runs, or -1.
+func (l *line) running(job Job) int {
 	return slices.IndexFunc(l.Jobs, func(j Job) bool {
-		return j.ID == id && j.State == Running && j.Worker == worker && j.Attempt == attempt
+		return j.State == Running && j.ID == job.ID && j.Worker == job.Worker && j.Attempt == job.Attempt
 	})
 }
 

@@ -176,7 +176,6 @@ func TestLineIsBounded(t *testing.T) {
 // TestLineModel does random things to a line and holds what must be true after
 // each of them.
 func TestLineModel(t *testing.T) {
-	kinds := []Kind{Plan, Apply, Gate, Close, Unlock, Explain, Help, Refuse}
 	rapid.Check(t, func(t *rapid.T) {
 		var l line
 		now := noon

@@ -1,12 +1,13 @@
 package work
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,9 +71,6 @@ type Queue struct {
 	active    bool                // Run runs
 	waiting   []*acceptance
 	accepting bool // somebody commits for those in waiting
-
-	ids     sync.Mutex
-	entropy *ulid.MonotonicEntropy
 }
 
 // attempt is a job that this process runs.
@@ -83,38 +81,12 @@ type attempt struct {
 
 func (q *Queue) init() {
 	q.once.Do(func() {
-		q.entropy = ulid.Monotonic(rand.Reader, 0)
-		q.self = strings.TrimPrefix(q.Worker+"-"+q.newID(), "-")
+		q.Lease, q.Drain = cmp.Or(q.Lease, 30*time.Second), cmp.Or(q.Drain, 10*time.Second)
+		q.Poll, q.Log = cmp.Or(q.Poll, time.Second), cmp.Or(q.Log, slog.New(slog.DiscardHandler))
+		q.self = strings.TrimPrefix(q.Worker+"-"+ulid.Make().String(), "-")
 		q.running, q.touched = map[string]*attempt{}, map[store.Key]bool{}
 		q.changed, q.wake = make(chan struct{}), make(chan struct{}, 1)
 	})
-}
-
-func (q *Queue) lease() time.Duration { return orDefault(q.Lease, 30*time.Second) }
-
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
-}
-
-func (q *Queue) log() *slog.Logger {
-	if q.Log == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return q.Log
-}
-
-// newID returns an id that sorts after all earlier ones of this process.
-func (q *Queue) newID() string {
-	q.ids.Lock()
-	defer q.ids.Unlock()
-	id, err := ulid.New(ulid.Now(), q.entropy)
-	if err != nil { // more than 2^79 in this millisecond
-		id = ulid.MustNew(ulid.Now(), rand.Reader)
-	}
-	return id.String()
 }
 
 // Wake makes Run look at the whole queue now, such as after a commit with
@@ -161,7 +133,7 @@ func (q *Queue) Writes(ctx context.Context, job Job) ([]store.Write, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the queue of %s: %w", job.line().Sort, err)
 	}
-	l, err := decodeLine(records[0])
+	l, err := decode[line](records[0])
 	if err != nil {
 		return nil, err
 	}
@@ -170,64 +142,49 @@ func (q *Queue) Writes(ctx context.Context, job Job) ([]store.Write, error) {
 }
 
 // prepare returns a job as it is when it was just accepted.
-func (q *Queue) prepare(job Job, delivery string) (Job, error) {
-	if err := job.validate(); err != nil {
-		return Job{}, err
+func (q *Queue) prepare(j Job, delivery string) (Job, error) {
+	if j.Delivery == "" {
+		j.Delivery = delivery
 	}
-	job.ID, job.Accepted, job.State = q.newID(), time.Now().UTC().Truncate(time.Millisecond), Queued
-	job.Attempt, job.Errors, job.Crashes, job.Worker, job.Stop = 0, 0, 0, "", false
-	job.NotUntil, job.Ended, job.Note = time.Time{}, time.Time{}, ""
-	if job.Delivery == "" {
-		job.Delivery = delivery
-	}
-	if size(job) > maxLine {
-		return Job{}, fmt.Errorf("queue %s of %s#%d: the job has more than %d bytes", job.Kind, job.Repo, job.Pull, maxLine)
-	}
-	return job, nil
-}
-
-func (j Job) validate() error {
-	wrong := ""
+	j.ID, j.Accepted, j.State = ulid.Make().String(), time.Now().UTC().Truncate(time.Millisecond), Queued
+	j.Attempt, j.Errors, j.Crashes, j.Worker, j.Stop = 0, 0, 0, "", false
+	j.NotUntil, j.Ended, j.Note = time.Time{}, time.Time{}, ""
 	owner, name, _ := strings.Cut(j.Repo, "/")
-	switch j.Kind {
-	case Plan, Apply, Gate, Close, Unlock, Explain, Help, Refuse, MergeGroup:
-	default:
-		wrong = "unknown kind"
-	}
+	wrong := ""
 	switch {
+	case !slices.Contains(kinds, j.Kind):
+		wrong = "unknown kind"
 	case owner == "" || name == "" || strings.ContainsAny(name, "/#") || strings.Contains(owner, "#") || len(j.Repo) > 300:
 		wrong = "the repository is not owner/name"
 	case j.Pull < 0, j.Pull == 0 && (j.Kind != MergeGroup || j.Head == "" || len(j.Head) > 100):
 		wrong = "neither a pull request nor a merge group"
+	case size(j) > maxLine:
+		wrong = fmt.Sprintf("it has more than %d bytes", maxLine)
+	default:
+		return j, nil
 	}
-	if wrong != "" {
-		return fmt.Errorf("queue %s of %.300s#%d: %s", j.Kind, j.Repo, j.Pull, wrong)
-	}
-	return nil
+	return Job{}, fmt.Errorf("queue %s of %.300s#%d: %s", j.Kind, j.Repo, j.Pull, wrong)
 }
 
 // line returns the key of the line that the job belongs to. Merge groups are
 // no pull request: each is a line of its own.
 func (j Job) line() store.Key {
+	k := store.Key{Partition: inQueue, Sort: j.Repo + "#" + strconv.Itoa(j.Pull)}
 	if j.Pull == 0 {
-		return store.Key{Partition: inQueue, Sort: j.Repo + "#0@" + j.Head}
+		k.Sort += "@" + j.Head
 	}
-	return lineOf(j.Repo, j.Pull)
+	return k
 }
 
-func lineOf(repo string, pull int) store.Key {
-	return store.Key{Partition: inQueue, Sort: repo + "#" + strconv.Itoa(pull)}
-}
-
-func decodeLine(r store.Record) (line, error) {
-	var l line
+// decode reads a record; one that is not there is the zero value.
+func decode[T any](r store.Record) (v T, err error) {
 	if r.Version == 0 {
-		return l, nil
+		return v, nil
 	}
-	if err := json.Unmarshal(r.Body, &l); err != nil {
-		return line{}, fmt.Errorf("decode %s: %w", r.Key, err)
+	if err = json.Unmarshal(r.Body, &v); err != nil {
+		err = fmt.Errorf("decode %s: %w", r.Key, err)
 	}
-	return l, nil
+	return v, err
 }
 
 // save returns the writes that store a line that was read as r. Jobs that have
@@ -247,6 +204,30 @@ func save(l *line, r store.Record, room int) []store.Write {
 	return writes
 }
 
+// retry tries until there is no conflict.
+func retry(ctx context.Context, try func() error) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		if err := try(); !isConflict(err) {
+			return err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
 func isConflict(err error) bool {
 	return errors.As(err, new(*store.ConflictError))
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -2,8 +2,8 @@ package work
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,12 +21,12 @@ const maxHistory = 100
 // wait.
 func (q *Queue) Jobs(ctx context.Context, repo string, pull int) ([]Job, error) {
 	// The line is read first: a job that ends meanwhile is then in both.
-	key := lineOf(repo, pull)
+	key := Job{Repo: repo, Pull: pull}.line()
 	records, err := q.Store.Get(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)
 	}
-	l, err := decodeLine(records[0])
+	l, err := decode[line](records[0])
 	if err != nil {
 		return nil, err
 	}
@@ -38,31 +38,23 @@ func (q *Queue) Jobs(ctx context.Context, repo string, pull int) ([]Job, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)
 	}
-	past = past[max(0, len(past)-maxHistory):]
-	keys := make([]store.Key, len(past))
-	for i, r := range past {
-		keys[i] = store.Key{Partition: inJobs, Sort: r.Key.Sort[len(key.Sort)+1:]}
+	keys := []store.Key{}
+	for _, r := range past[max(0, len(past)-maxHistory):] {
+		keys = append(keys, store.Key{Partition: inJobs, Sort: r.Key.Sort[len(key.Sort)+1:]})
 	}
-	if len(keys) > 0 {
-		if records, err = q.Store.Get(ctx, keys...); err != nil {
-			return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)
+	if records, err = q.Store.Get(ctx, keys...); err != nil {
+		return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)
+	}
+	for _, r := range records {
+		j, err := decode[Job](r)
+		if err != nil {
+			return nil, err
 		}
-		for _, r := range records {
-			if r.Version == 0 {
-				continue // purged
-			}
-			j, err := decodeJob(r)
-			if err != nil {
-				return nil, err
-			}
+		if r.Version != 0 { // else it was purged
 			byID[j.ID] = j
 		}
 	}
-	all := make([]Job, 0, len(byID))
-	for _, j := range byID {
-		all = append(all, j)
-	}
-	sortJobs(all)
+	all := slices.SortedFunc(maps.Values(byID), func(a, b Job) int { return strings.Compare(a.ID, b.ID) })
 	return all[max(0, len(all)-maxHistory):], nil
 }
 
@@ -79,7 +71,7 @@ func (q *Queue) Get(ctx context.Context, id string) (job Job, ok bool, err error
 			return Job{}, false, fmt.Errorf("read job %s: %w", id, err)
 		}
 		if records[0].Version != 0 {
-			job, err = decodeJob(records[0])
+			job, err = decode[Job](records[0])
 			return job, err == nil, err
 		}
 		all, err := q.lines(ctx)
@@ -118,7 +110,7 @@ func (q *Queue) Quiet(ctx context.Context) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		t := time.NewTimer(orDefault(q.Poll, time.Second)) // others may do the jobs
+		t := time.NewTimer(q.Poll) // others may do the jobs
 		select {
 		case <-changed:
 		case <-t.C:
@@ -138,19 +130,11 @@ func (q *Queue) lines(ctx context.Context) ([]line, error) {
 	}
 	all := make([]line, len(records))
 	for i, r := range records {
-		if all[i], err = decodeLine(r); err != nil {
+		if all[i], err = decode[line](r); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
-}
-
-func decodeJob(r store.Record) (Job, error) {
-	var j Job
-	if err := json.Unmarshal(r.Body, &j); err != nil {
-		return Job{}, fmt.Errorf("decode %s: %w", r.Key, err)
-	}
-	return j, nil
 }
 
 // Purge forgets the jobs that have ended, and the deliveries, that are older
@@ -160,24 +144,15 @@ func decodeJob(r store.Record) (Job, error) {
 // webhooks").
 func (q *Queue) Purge(ctx context.Context, keep time.Duration) error {
 	before := time.Now().Add(-keep)
-	for partition, born := range map[string]func(store.Record) (time.Time, error){
-		inJobs: func(r store.Record) (time.Time, error) { return bornOf(r.Key.Sort) },
-		inHistory: func(r store.Record) (time.Time, error) {
-			return bornOf(r.Key.Sort[strings.LastIndex(r.Key.Sort, "/")+1:])
-		},
-		inDeliveries: func(r store.Record) (time.Time, error) {
-			a, err := decodeAccepted(r)
-			return a.At, err
-		},
-	} {
-		if err := q.purge(ctx, partition, before, born); err != nil {
+	for _, partition := range []string{inJobs, inHistory, inDeliveries} {
+		if err := q.purge(ctx, partition, before); err != nil {
 			return fmt.Errorf("purge %s: %w", partition, err)
 		}
 	}
 	return nil
 }
 
-func (q *Queue) purge(ctx context.Context, partition string, before time.Time, born func(store.Record) (time.Time, error)) error {
+func (q *Queue) purge(ctx context.Context, partition string, before time.Time) error {
 	page := store.Page{Limit: store.MaxWrites}
 	for {
 		records, next, err := q.Store.List(ctx, partition, "", page)
@@ -186,7 +161,7 @@ func (q *Queue) purge(ctx context.Context, partition string, before time.Time, b
 		}
 		var writes []store.Write
 		for _, r := range records {
-			at, err := born(r)
+			at, err := bornOf(r)
 			if err != nil {
 				return err
 			}
@@ -207,10 +182,15 @@ func (q *Queue) purge(ctx context.Context, partition string, before time.Time, b
 	}
 }
 
-func bornOf(id string) (time.Time, error) {
-	u, err := ulid.ParseStrict(id)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("id %q: %w", id, err)
+// bornOf returns when a job or a delivery was accepted.
+func bornOf(r store.Record) (time.Time, error) {
+	if r.Key.Partition == inDeliveries {
+		a, err := decode[accepted](r)
+		return a.At, err
 	}
-	return ulid.Time(u.Time()), nil
+	id, err := ulid.ParseStrict(r.Key.Sort[strings.LastIndex(r.Key.Sort, "/")+1:])
+	if err != nil {
+		return time.Time{}, fmt.Errorf("id in %s: %w", r.Key, err)
+	}
+	return ulid.Time(id.Time()), nil
 }

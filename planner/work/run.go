@@ -57,17 +57,12 @@ func (q *Queue) Run(ctx context.Context, workers int, do func(ctx context.Contex
 		return errors.New("run jobs: this queue runs them already")
 	}
 	r := &runner{q: q, ctx: ctx, do: do, workers: max(workers, 1), view: map[store.Key]seen{}, sightings: map[string]sighting{}}
-	poll := orDefault(q.Poll, time.Second)
 	for ctx.Err() == nil {
-		until, err := r.round(ctx, poll)
+		until, err := r.round(ctx)
 		if err != nil && ctx.Err() == nil {
-			q.log().Error("the queue does not get on; it is tried again", "err", err)
+			q.Log.Error("the queue does not get on; it is tried again", "err", err)
 		}
-		wait := poll
-		if !until.IsZero() {
-			wait = min(wait, max(time.Until(until), time.Millisecond))
-		}
-		r.wait(ctx, wait)
+		r.wait(ctx, until)
 	}
 	r.drain()
 	q.mu.Lock()
@@ -78,32 +73,34 @@ func (q *Queue) Run(ctx context.Context, workers int, do func(ctx context.Contex
 
 // round reads what has changed and claims what can be. It returns when there
 // may be more to claim, zero if that is not known.
-func (r *runner) round(ctx context.Context, poll time.Duration) (until time.Time, err error) {
-	if err := r.look(ctx, poll); err != nil {
-		r.again()
+func (r *runner) round(ctx context.Context) (until time.Time, err error) {
+	defer func() {
+		if err != nil {
+			r.looked = time.Time{} // everything has to be read again
+		}
+	}()
+	if err := r.look(ctx); err != nil {
 		return time.Time{}, err
 	}
 	for ctx.Err() == nil {
-		if r.q.busy() >= r.workers {
-			return time.Time{}, nil
-		}
 		key, i, at := r.best(time.Now())
 		if i < 0 {
 			return at, nil
 		}
 		if err := r.claim(key, i); err != nil {
-			r.again()
 			return time.Time{}, err
 		}
 	}
 	return time.Time{}, nil
 }
 
-// again makes the next round read everything.
-func (r *runner) again() { r.looked = time.Time{} }
-
-// wait returns when there is something to look at, but not later than after d.
-func (r *runner) wait(ctx context.Context, d time.Duration) {
+// wait returns when there is something to look at, at the latest at until or
+// the next poll.
+func (r *runner) wait(ctx context.Context, until time.Time) {
+	d := r.q.Poll
+	if !until.IsZero() {
+		d = min(d, max(time.Until(until), time.Millisecond))
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -114,10 +111,10 @@ func (r *runner) wait(ctx context.Context, d time.Duration) {
 }
 
 // look reads the lines that we have changed, and at each poll all of them.
-func (r *runner) look(ctx context.Context, poll time.Duration) error {
+func (r *runner) look(ctx context.Context) error {
 	q := r.q
 	q.mu.Lock()
-	all := q.rescan || time.Since(r.looked) >= poll
+	all := q.rescan || time.Since(r.looked) >= q.Poll
 	touched := make([]store.Key, 0, len(q.touched))
 	for k := range q.touched {
 		touched = append(touched, k)
@@ -133,12 +130,8 @@ func (r *runner) look(ctx context.Context, poll time.Duration) error {
 			return err
 		}
 		clear(r.view)
-		foreign := r.take(records)
-		if err := r.bringBack(ctx, foreign); err != nil {
-			return err
-		}
 		r.looked = began
-		return nil
+		return r.bringBack(ctx, r.take(records))
 	}
 	for keys := range slices.Chunk(touched, store.MaxWrites) {
 		records, err := q.Store.Get(ctx, keys...)
@@ -151,16 +144,14 @@ func (r *runner) look(ctx context.Context, poll time.Duration) error {
 }
 
 // take adds records to the view, stops our plans that are to end, and returns
-// the jobs that others run.
-func (r *runner) take(records []store.Record) (foreign []Job) {
+// the jobs that run elsewhere.
+func (r *runner) take(records []store.Record) (elsewhere []Job) {
 	for _, rec := range records {
-		if rec.Version == 0 {
-			delete(r.view, rec.Key)
-			continue
-		}
-		l, err := decodeLine(rec)
+		l, err := decode[line](rec)
 		if err != nil {
-			r.q.log().Error("a line of the queue cannot be read", "err", err)
+			r.q.Log.Error("a line of the queue cannot be read", "err", err)
+		}
+		if err != nil || rec.Version == 0 {
 			delete(r.view, rec.Key)
 			continue
 		}
@@ -170,13 +161,13 @@ func (r *runner) take(records []store.Record) (foreign []Job) {
 				continue
 			}
 			if a := r.q.attempt(j); a == nil {
-				foreign = append(foreign, j)
+				elsewhere = append(elsewhere, j)
 			} else if j.Stop {
 				a.cancel(ErrSuperseded)
 			}
 		}
 	}
-	return foreign
+	return elsewhere
 }
 
 // attempt returns the attempt of ours that runs a job, nil if none does.
@@ -189,39 +180,34 @@ func (q *Queue) attempt(j Job) *attempt {
 	return nil
 }
 
-func (q *Queue) busy() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.running)
-}
-
 // bringBack puts back in the queue what nobody runs any more.
-func (r *runner) bringBack(ctx context.Context, foreign []Job) error {
-	var others []Job
-	for _, j := range foreign {
-		if j.Worker != r.q.self {
-			others = append(others, j)
-			continue
-		}
-		// Claimed by a commit of which we were told that it failed.
-		if err := r.free(ctx, j, "", func(j *Job) { j.Attempt-- }); err != nil && !errors.Is(err, ErrLost) {
-			return err
-		}
-	}
-	dead, err := r.dead(ctx, others)
+func (r *runner) bringBack(ctx context.Context, elsewhere []Job) error {
+	dead, err := r.dead(ctx, elsewhere)
 	if err != nil {
 		return err
 	}
-	for _, j := range dead {
-		note := fmt.Sprintf("The worker of attempt %d died.", j.Attempt)
-		err := r.free(ctx, j, note, func(j *Job) { j.Crashes++ })
-		if errors.Is(err, ErrLost) {
-			continue // it lives, or another was quicker
+	for _, job := range dead {
+		var unmoved *store.Version
+		if s, ok := r.sightings[job.ID]; ok {
+			unmoved = &s.beat
 		}
-		if err != nil {
+		err := r.q.settle(ctx, job, unmoved, func(l *line, i int, now time.Time) {
+			l.requeue(i, fmt.Sprintf("The worker of attempt %d died.", job.Attempt), now, time.Time{}, func(j *Job) {
+				if j.Worker == r.q.self {
+					j.Attempt, j.Note = j.Attempt-1, "" // it never began
+				} else {
+					j.Crashes++
+				}
+			})
+		})
+		switch {
+		case errors.Is(err, ErrLost): // it lives, or another was quicker
+		case err != nil:
 			return err
+		default:
+			r.q.Log.Warn("took back a job that nobody runs", "job", job.ID, "repo", job.Repo, "pull", job.Pull,
+				"kind", job.Kind, "worker", job.Worker, "attempt", job.Attempt)
 		}
-		r.q.log().Warn("took a job back from a dead worker", "job", j.ID, "repo", j.Repo, "pull", j.Pull, "kind", j.Kind, "worker", j.Worker, "attempt", j.Attempt)
 	}
 	return nil
 }
@@ -229,13 +215,17 @@ func (r *runner) bringBack(ctx context.Context, foreign []Job) error {
 // best returns the line to be served next, with the index of its job, or -1
 // and when there may be one.
 func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time) {
+	index = -1
 	ours := map[store.Key]bool{}
 	r.q.mu.Lock()
 	for _, a := range r.q.running {
 		ours[a.job.line()] = true
 	}
+	full := len(r.q.running) >= r.workers
 	r.q.mu.Unlock()
-	index = -1
+	if full {
+		return key, index, until
+	}
 	var since time.Time
 	for k, l := range r.view {
 		if ours[k] {
@@ -243,16 +233,13 @@ func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time)
 		}
 		i, at := l.next(now)
 		switch {
+		case i < 0 && (until.IsZero() || !at.IsZero() && at.Before(until)):
+			until = at
 		case i < 0:
-			if !at.IsZero() && (until.IsZero() || at.Before(until)) {
-				until = at
-			}
-			continue
-		case index >= 0 && since.Before(l.since(i)),
-			index >= 0 && since.Equal(l.since(i)) && r.view[key].Jobs[index].ID < l.Jobs[i].ID:
-			continue
+		case index < 0 || l.since(i).Before(since),
+			l.since(i).Equal(since) && l.Jobs[i].ID < r.view[key].Jobs[index].ID:
+			key, index, since = k, i, l.since(i)
 		}
-		key, index, since = k, i, l.since(i)
 	}
 	return key, index, until
 }
@@ -279,7 +266,7 @@ func (r *runner) claim(key store.Key, i int) error {
 	done()
 	if err != nil {
 		cancel(err)
-		r.q.forget(a)
+		r.q.forget(a, false)
 		delete(r.view, key)
 		if isConflict(err) {
 			r.q.touch(key)
@@ -292,11 +279,14 @@ func (r *runner) claim(key store.Key, i int) error {
 	return nil
 }
 
-func (q *Queue) forget(a *attempt) {
+// forget takes an attempt off the list; wake says that its place is free now.
+func (q *Queue) forget(a *attempt, wake bool) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	delete(q.running, a.job.ID)
-	q.notify()
-	q.mu.Unlock()
+	if wake {
+		q.notify()
+	}
 }
 
 // drain waits for what still runs, and sends plans back that take too long.
@@ -306,7 +296,7 @@ func (r *runner) drain() {
 		r.attempts.Wait()
 		close(done)
 	}()
-	t := time.NewTimer(orDefault(r.q.Drain, 10*time.Second))
+	t := time.NewTimer(r.q.Drain)
 	defer t.Stop()
 	select {
 	case <-done:
@@ -318,7 +308,7 @@ func (r *runner) drain() {
 		if a.job.Kind == Plan || a.job.Kind == MergeGroup {
 			a.cancel(ErrShutdown)
 		} else {
-			r.q.log().Info("waiting for a job to end", "job", a.job.ID, "repo", a.job.Repo, "pull", a.job.Pull, "kind", a.job.Kind)
+			r.q.Log.Info("waiting for a job to end", "job", a.job.ID, "repo", a.job.Repo, "pull", a.job.Pull, "kind", a.job.Kind)
 		}
 	}
 	r.q.mu.Unlock()
