@@ -133,10 +133,14 @@ type failure struct {
 	message string
 	until   time.Time // a rate limit's end
 	unsent  bool      // the request itself was not sent; the rest is of what came before it
+	final   bool      // it will not go better the next time
 }
 
 // passing reports whether the same request may go well later.
 func (f failure) passing() bool {
+	if f.final {
+		return false
+	}
 	switch f.status {
 	case 0, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
 		http.StatusGatewayTimeout, http.StatusRequestTimeout:
@@ -209,7 +213,7 @@ func failureOf(err error) failure {
 		}
 		return f
 	case errors.As(err, &unsent):
-		return failure{message: unsent.Error(), unsent: true}
+		return failure{message: unsent.Error(), unsent: true, final: true}
 	case errors.As(err, &op) && op.Op == "dial":
 		return failure{message: "no answer from GitHub: " + op.Error(), unsent: true}
 	case errors.As(err, &sent):

@@ -57,7 +57,7 @@ func newWire(base *url.URL, next http.RoundTripper, timeout time.Duration, onCal
 	}
 }
 
-// unsentError is a failure before anything was sent.
+// unsentError says why weir itself does not send a request.
 type unsentError struct{ reason string }
 
 func (e *unsentError) Error() string { return e.reason }
