@@ -11,8 +11,8 @@ import (
 )
 
 func (a *API) rateLimit(*call) (answer, error) {
-	rate := shape.Object{"limit": 5000, "remaining": 4999, "used": 1, "reset": time.Now().Add(time.Hour).Unix(), "resource": "core"}
-	search := shape.Object{"limit": 30, "remaining": 30, "used": 0, "reset": time.Now().Add(time.Minute).Unix(), "resource": "search"}
+	rate := shape.Object{"limit": 5000, "remaining": 4999, "used": 1, "reset": time.Now().Add(time.Hour).Unix()}
+	search := shape.Object{"limit": 30, "remaining": 30, "used": 0, "reset": time.Now().Add(time.Minute).Unix()}
 	return ok(shape.Object{"rate": rate, "resources": shape.Object{"core": rate, "search": search, "graphql": rate}})
 }
 

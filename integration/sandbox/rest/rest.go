@@ -279,3 +279,12 @@ func list[T any](records []T, to func(T) shape.Object) []shape.Object {
 	}
 	return objects
 }
+
+// Routes lists what is served, as "METHOD /path/{with}/{names}".
+func (a *API) Routes() []string {
+	var routes []string
+	for _, e := range a.endpoints() {
+		routes = append(routes, strings.Replace(e.pattern, "/issue-comments/", "/issues/comments/", 1))
+	}
+	return routes
+}

@@ -92,7 +92,7 @@ func (s Shaper) Repo(r record.Repo) Object {
 		"created_at": Time(r.Created), "updated_at": Time(r.Pushed), "pushed_at": Time(r.Pushed),
 		"git_url": "git://" + host + "/" + r.FullName() + ".git", "ssh_url": "git@" + host + ":" + r.FullName() + ".git", "clone_url": web + ".git", "svn_url": web,
 		"homepage": nil, "size": 0, "stargazers_count": 0, "watchers_count": 0, "language": "HCL", "has_issues": true, "has_projects": true, "has_downloads": true,
-		"has_wiki": false, "has_pages": false, "has_discussions": false, "has_pull_requests": true, "forks_count": 0, "mirror_url": nil, "archived": false, "disabled": false,
+		"has_wiki": false, "has_pages": false, "has_discussions": false, "forks_count": 0, "mirror_url": nil, "archived": false, "disabled": false,
 		"open_issues_count": r.OpenIssues, "license": nil, "allow_forking": true, "is_template": false, "web_commit_signoff_required": false,
 		"topics": []string{}, "visibility": visibility, "forks": 0, "open_issues": r.OpenIssues, "watchers": 0, "default_branch": r.DefaultBranch,
 	}
