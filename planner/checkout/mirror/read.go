@@ -1,0 +1,125 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"weir/planner/checkout/git"
+)
+
+var id = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// IsID says whether a text is the full id of an object.
+func IsID(s string) bool { return id.MatchString(s) }
+
+// Diff lists the files that differ between two commits, sorted by byte.
+func (m *Mirror) Diff(ctx context.Context, from, to string) ([]string, error) {
+	out, err := m.git(ctx, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none", from, to, "--")
+	return Fields(out), err
+}
+
+// List lists the paths of all files of a commit, sorted by byte.
+func (m *Mirror) List(ctx context.Context, commit string) ([]string, error) {
+	out, err := m.git(ctx, "ls-tree", "-r", "-z", "--full-tree", "--name-only", commit)
+	return Fields(out), err
+}
+
+// Contains says whether a commit has another one among its ancestors, itself
+// included.
+func (m *Mirror) Contains(ctx context.Context, commit, ancestor string) (bool, error) {
+	_, err := m.git(ctx, "merge-base", "--is-ancestor", ancestor, commit)
+	if git.ExitCode(err) == 1 {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Resolve returns the id of what a name stands for, such as ID^{tree}. A name
+// that stands for nothing here is a *GoneError.
+func (m *Mirror) Resolve(ctx context.Context, name string) (string, error) {
+	out, err := m.git(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", name)
+	if git.ExitCode(err) == 1 {
+		return "", &GoneError{Repo: m.Name, What: name}
+	}
+	return strings.TrimSpace(out), err
+}
+
+// Config lists the entries of a configuration file that the mirror has as an
+// object: key, line end, value.
+func (m *Mirror) Config(ctx context.Context, blob string) ([]string, error) {
+	out, err := m.git(ctx, "config", "--no-includes", "--blob", blob, "-z", "--list")
+	return Fields(out), err
+}
+
+// Fields takes NUL-terminated output apart; none is nil.
+func Fields(out string) []string {
+	if out == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+}
+
+// Object is what the mirror has under a name.
+type Object struct {
+	ID   string // empty: nothing, or nothing that can be reached, as by a link that leads out of its tree
+	Kind string // commit, tree or blob
+	Data string
+}
+
+// maxObjects bounds what Objects returns.
+const maxObjects = 32 << 20
+
+// Objects reads many objects in one run of git, as long as they are 32 MiB
+// together. A name may be all that git-rev-parse(1) knows; symbolic links in
+// a path below a commit are followed within it.
+func (m *Mirror) Objects(ctx context.Context, names ...string) ([]Object, error) {
+	out, err := m.Git.Run(ctx, git.Call{
+		Dir: m.Dir, Limit: maxObjects,
+		Args:  []string{"cat-file", "--batch", "--follow-symlinks", "-z"},
+		Stdin: strings.Join(names, "\x00") + "\x00",
+	})
+	if err != nil {
+		return nil, err
+	}
+	objects, ok := parseObjects(out, names)
+	if !ok {
+		return nil, fmt.Errorf("git cat-file: cannot read its answer of %d bytes", len(out))
+	}
+	return objects, nil
+}
+
+var objectHeader = regexp.MustCompile(`^([0-9a-f]{40}) ([a-z]+) ([0-9]+)\n`)
+
+// parseObjects reads the answers of git-cat-file(1), BATCH OUTPUT.
+func parseObjects(out string, names []string) ([]Object, bool) {
+	objects := make([]Object, 0, len(names))
+	for _, name := range names {
+		if rest, ok := strings.CutPrefix(out, name+" missing\n"); ok {
+			objects, out = append(objects, Object{}), rest
+			continue
+		}
+		header := objectHeader.FindStringSubmatch(out)
+		if header == nil {
+			// "symlink 10\n/etc/passwd": a link that leads nowhere here
+			verb, rest, _ := strings.Cut(out, " ")
+			size, rest, _ := strings.Cut(rest, "\n")
+			n, err := strconv.Atoi(size)
+			if err != nil || n < 0 || len(rest) < n+1 || !strings.Contains(" symlink dangling loop notdir ", " "+verb+" ") {
+				return nil, false
+			}
+			objects, out = append(objects, Object{}), rest[n+1:]
+			continue
+		}
+		out = out[len(header[0]):]
+		n, err := strconv.Atoi(header[3])
+		if err != nil || len(out) < n+1 {
+			return nil, false
+		}
+		objects = append(objects, Object{ID: header[1], Kind: header[2], Data: out[:n]})
+		out = out[n+1:]
+	}
+	return objects, out == ""
+}

@@ -1,0 +1,175 @@
+package checkout
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"weir/planner/checkout/git"
+	"weir/planner/checkout/mirror"
+	"weir/planner/checkout/worktree"
+)
+
+// Fetch gets the newest commit of a branch and returns its id. A branch that
+// does not exist is a *GoneError.
+func (r *Repos) Fetch(ctx context.Context, repo, cloneURL, branch string) (commit string, err error) {
+	if commit, err = r.fetchBranch(ctx, repo, cloneURL, branch); err != nil {
+		return "", fmt.Errorf("fetch %s of %s: %w", branch, repo, err)
+	}
+	return commit, nil
+}
+
+func (r *Repos) fetchBranch(ctx context.Context, repo, cloneURL, branch string) (commit string, err error) {
+	if _, _, err := splitRepo(repo); err != nil {
+		return "", err
+	}
+	if err := checkBranch(branch); err != nil {
+		return "", err
+	}
+	if err := r.setUp(ctx); err != nil {
+		return "", err
+	}
+	m, ref := r.mirror(repo), branchRef(branch)
+	unlock, err := r.pulls.lock(ctx, m.Dir+" "+branch)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	err = r.fetching(ctx, m, repo, cloneURL, func(from *git.Remote) error {
+		err := m.Fetch(ctx, from, []string{"refs/weir/base/*"}, "+refs/heads/"+branch+":"+ref)
+		if mirror.IsGone(err) {
+			return &GoneError{Repo: repo, What: "branch " + branch}
+		}
+		if err != nil {
+			return err
+		}
+		commit, err = m.Resolve(ctx, ref+"^{commit}")
+		return err
+	})
+	return commit, err
+}
+
+// have makes sure that texts are full ids of commits that the mirror has.
+func have(ctx context.Context, m *mirror.Mirror, commits ...string) error {
+	for _, id := range commits {
+		if !mirror.IsID(id) {
+			return fmt.Errorf("%q is not a full commit id", id)
+		}
+		if _, err := m.Resolve(ctx, id+"^{commit}"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Diff lists the files that differ between two commits that were fetched
+// before, as Checkout.Changed does.
+func (r *Repos) Diff(ctx context.Context, repo, from, to string) (changed []string, err error) {
+	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
+		if err := have(ctx, m, from, to); err != nil {
+			return err
+		}
+		changed, err = m.Diff(ctx, from, to)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compare %.7s and %.7s of %s: %w", from, to, repo, err)
+	}
+	return changed, nil
+}
+
+// File returns a file as it stands in a commit that was fetched before. A
+// symbolic link is followed within the commit, never out of it. A path that is
+// no file there is fs.ErrNotExist, a commit that is not there a *GoneError.
+func (r *Repos) File(ctx context.Context, repo, commit, path string) ([]byte, error) {
+	files, err := r.Files(ctx, repo, commit, path)
+	if err != nil {
+		return nil, err
+	}
+	content, ok := files[path]
+	if !ok {
+		return nil, fmt.Errorf("read %s in %.7s of %s: %w", path, commit, repo, fs.ErrNotExist)
+	}
+	return content, nil
+}
+
+// Files is File for many paths at once, in one run of git, as long as they
+// are 32 MiB together. Paths that are no files are left out.
+func (r *Repos) Files(ctx context.Context, repo, commit string, paths ...string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	err := r.reading(ctx, repo, func(m *mirror.Mirror) error {
+		if !mirror.IsID(commit) {
+			return fmt.Errorf("%q is not a full commit id", commit)
+		}
+		names, asked := []string{commit + "^{tree}"}, []string{""}
+		for _, path := range paths {
+			if worktree.IsPath(path) {
+				names, asked = append(names, commit+":"+path), append(asked, path)
+			}
+		}
+		objects, err := m.Objects(ctx, names...)
+		if err != nil {
+			return err
+		}
+		if objects[0].ID == "" {
+			return &GoneError{Repo: repo, What: "commit " + commit}
+		}
+		for i, o := range objects {
+			if o.Kind == "blob" {
+				files[asked[i]] = []byte(o.Data)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read files in %.7s of %s: %w", commit, repo, err)
+	}
+	return files, nil
+}
+
+// Tree returns the id of the tree of a commit that was fetched before.
+func (r *Repos) Tree(ctx context.Context, repo, commit string) (tree string, err error) {
+	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
+		if !mirror.IsID(commit) {
+			return fmt.Errorf("%q is not a full commit id", commit)
+		}
+		tree, err = m.Resolve(ctx, commit+"^{tree}")
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("find the tree of %.7s of %s: %w", commit, repo, err)
+	}
+	return tree, nil
+}
+
+// List returns the paths of all files of a commit that was fetched before,
+// links and submodules included, sorted by byte.
+func (r *Repos) List(ctx context.Context, repo, commit string) (paths []string, err error) {
+	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
+		if err := have(ctx, m, commit); err != nil {
+			return err
+		}
+		paths, err = m.List(ctx, commit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list %.7s of %s: %w", commit, repo, err)
+	}
+	return paths, nil
+}
+
+// Contains says whether a commit has another one among its ancestors, itself
+// included. Both were fetched before.
+func (r *Repos) Contains(ctx context.Context, repo, commit, ancestor string) (contains bool, err error) {
+	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
+		if err := have(ctx, m, commit, ancestor); err != nil {
+			return err
+		}
+		contains, err = m.Contains(ctx, commit, ancestor)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for %.7s in %.7s of %s: %w", ancestor, commit, repo, err)
+	}
+	return contains, nil
+}
