@@ -1,5 +1,3 @@
-//go:build wip
-
 // Weir is a pull-request bot for Terraform and OpenTofu.
 package main
 

@@ -45,15 +45,16 @@ var layout = map[string][]string{
 	"planner/artifact/...":  {"planner/artifact/..."},
 	"planner/work":          {"store"},
 
-	"drift":     {"planner/...", "locks", "store"},
-	"templates": {"planner/...", "policy"},
+	"drift":              {"planner/...", "locks", "store"},
+	"templates":          {"planner/...", "policy", "templates/markdown"},
+	"templates/markdown": {},
 
 	"server": {
 		"webhook", "policy", "store/...", "locks", "planner/...", "drift", "templates",
 		"server/config", "server/github",
 	},
-	"server/config": {},
-	"server/github": {"planner", "policy"},
+	"server/config":     {},
+	"server/github/...": {"planner", "policy", "server/github/..."},
 
 	"integration":             {"..."},
 	"integration/demo":        {"..."},
@@ -68,9 +69,9 @@ var places = []struct {
 }{
 	{"github.com/aws/", []string{"store/dynamo", "planner/artifact/...", "planner/work"}},
 	{"gocloud.dev/", []string{"planner/artifact/..."}},
-	{"github.com/google/go-github/", []string{"server/github", "integration"}},
-	{"github.com/bradleyfalzon/ghinstallation/", []string{"server/github"}},
-	{"github.com/gofri/go-github-ratelimit/", []string{"server/github"}},
+	{"github.com/google/go-github/", []string{"server/github/...", "integration"}},
+	{"github.com/bradleyfalzon/ghinstallation/", []string{"server/github/..."}},
+	{"github.com/gofri/go-github-ratelimit/", []string{"server/github/..."}},
 	{"github.com/go-chi/", []string{"server"}},
 	{"github.com/hashicorp/", []string{"planner/terraform/...", "planner/project/..."}},
 	{"github.com/zclconf/go-cty", []string{"planner/terraform/...", "planner/project/..."}},

@@ -1,5 +1,3 @@
-//go:build wip
-
 // Package planner is the core: it takes a Job through its runs to a Result.
 // One verb a file. It knows no HTTP and no Markdown.
 //

@@ -1,5 +1,3 @@
-//go:build wip
-
 // Package server wires weir together and answers HTTP.
 package server
 

@@ -1,5 +1,3 @@
-//go:build wip
-
 // Package demo shows weir's main job on one machine: it runs the server beside
 // the sandbox, a GitHub of its own, and plays a story of two pull requests.
 package demo
