@@ -18,34 +18,20 @@ const (
 	acceptTime = 15 * time.Second
 )
 
-// accepted is the record of a delivery. Its jobs name it in turn.
+// accepted is the record of a delivery.
 type accepted struct {
 	At   time.Time `json:"at"`
-	Jobs int       `json:"jobs"`
+	Jobs []string  `json:"jobs,omitempty"` // ids
 }
 
 // acceptance is a call of Accept on its way.
 type acceptance struct {
 	delivery string
 	jobs     []Job
-	keys     []store.Key
+	keys     []store.Key // to be read: the delivery's first, if there is one
 	fresh    bool
 	err      error
 	done     chan struct{}
-}
-
-// keysOf returns what has to be read, the delivery's key first.
-func keysOf(delivery string, jobs []Job) []store.Key {
-	var keys []store.Key
-	if delivery != "" {
-		keys = append(keys, store.Key{Partition: inDeliveries, Sort: delivery})
-	}
-	for _, j := range jobs {
-		if k := j.line(); !slices.Contains(keys, k) {
-			keys = append(keys, k)
-		}
-	}
-	return keys
 }
 
 // Accept queues jobs, in their order, and records the delivery that caused
@@ -54,25 +40,27 @@ func keysOf(delivery string, jobs []Job) []store.Key {
 // its jobs are always queued.
 //
 // An error leaves open whether the jobs are queued; the same delivery can be
-// accepted again to be sure. Jobs can be for at most 79 pull requests.
+// accepted again to be sure. At most 79 jobs can be accepted at once.
 func (q *Queue) Accept(ctx context.Context, delivery string, jobs ...Job) (fresh bool, err error) {
 	q.init()
 	if len(delivery) > 300 {
 		return false, fmt.Errorf("accept delivery %.300s…: its id is too long", delivery)
 	}
-	prepared := make([]Job, len(jobs))
-	for i, j := range jobs {
-		if prepared[i], err = q.prepare(j, delivery); err != nil {
+	a := &acceptance{delivery: delivery, done: make(chan struct{})}
+	if delivery != "" {
+		a.keys = append(a.keys, store.Key{Partition: inDeliveries, Sort: delivery})
+	}
+	for _, j := range jobs {
+		if j, err = q.prepare(j, delivery); err != nil {
 			return false, err
 		}
+		a.jobs, a.keys = append(a.jobs, j), append(a.keys, j.line())
 	}
-	if delivery == "" && len(jobs) == 0 {
+	switch {
+	case len(a.keys) == 0:
 		return true, nil
-	}
-	a := &acceptance{delivery: delivery, jobs: prepared, done: make(chan struct{})}
-	a.keys = keysOf(delivery, prepared)
-	if len(a.keys) > groupKeys {
-		return false, fmt.Errorf("accept delivery %q: jobs for %d pull requests at once", delivery, len(a.keys))
+	case len(a.keys) > groupKeys:
+		return false, fmt.Errorf("accept delivery %q: %d jobs at once", delivery, len(jobs))
 	}
 	q.mu.Lock()
 	q.waiting = append(q.waiting, a)
@@ -102,45 +90,35 @@ func (q *Queue) acceptAll() {
 			n++
 		}
 		group := q.waiting[:n:n]
-		q.waiting = q.waiting[n:]
-		if n == 0 {
-			q.waiting, q.accepting = nil, false
-		}
+		q.waiting, q.accepting = q.waiting[n:], n > 0
 		q.mu.Unlock()
 		if n == 0 {
 			return
 		}
-		q.acceptGroup(group)
-	}
-}
-
-func (q *Queue) acceptGroup(group []*acceptance) {
-	ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
-	defer cancel()
-	err := retry(ctx, func() error { return q.tryGroup(ctx, group) })
-	for _, a := range group {
-		if err != nil {
-			a.fresh, a.err = false, fmt.Errorf("accept delivery %q: %w", a.delivery, err)
+		ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
+		err := retry(ctx, func() error { return q.acceptGroup(ctx, group) })
+		cancel()
+		for _, a := range group {
+			if err != nil {
+				a.fresh, a.err = false, fmt.Errorf("accept delivery %q: %w", a.delivery, err)
+			}
+			close(a.done)
 		}
-		close(a.done)
 	}
 }
 
-// tryGroup reads once and commits once.
-func (q *Queue) tryGroup(ctx context.Context, group []*acceptance) error {
-	var keys []store.Key
+// acceptGroup reads once and commits once.
+func (q *Queue) acceptGroup(ctx context.Context, group []*acceptance) error {
+	records := map[store.Key]store.Record{}
 	for _, a := range group {
 		for _, k := range a.keys {
-			if !slices.Contains(keys, k) {
-				keys = append(keys, k)
-			}
+			records[k] = store.Record{}
 		}
 	}
-	read, err := q.Store.Get(ctx, keys...)
+	read, err := q.Store.Get(ctx, slices.Collect(maps.Keys(records))...)
 	if err != nil {
 		return err
 	}
-	records := make(map[store.Key]store.Record, len(read))
 	for _, r := range read {
 		records[r.Key] = r
 	}
@@ -153,10 +131,7 @@ func (q *Queue) tryGroup(ctx context.Context, group []*acceptance) error {
 		if !a.fresh {
 			continue
 		}
-		if a.delivery != "" {
-			taken[a.delivery] = true
-			writes = append(writes, store.Write{Key: a.keys[0], Body: encode(accepted{At: now, Jobs: len(a.jobs)})})
-		}
+		record := accepted{At: now}
 		for _, j := range a.jobs {
 			l := changed[j.line()]
 			if l == nil {
@@ -168,11 +143,16 @@ func (q *Queue) tryGroup(ctx context.Context, group []*acceptance) error {
 				changed[j.line()] = l
 			}
 			l.push(j, now)
+			record.Jobs = append(record.Jobs, j.ID)
+		}
+		if a.delivery != "" {
+			taken[a.delivery] = true
+			writes = append(writes, store.Write{Key: a.keys[0], Body: encode(record)})
 		}
 	}
 	room := store.MaxWrites - len(writes) - len(changed)
 	for k, l := range changed {
-		ws := save(l, records[k], 1+room)
+		ws := save(l, k, records[k].Version, 1+room)
 		room -= len(ws) - 1
 		writes = append(writes, ws...)
 	}

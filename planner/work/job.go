@@ -7,7 +7,6 @@
 package work
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -100,6 +99,3 @@ var (
 
 // ErrCrashed is what GiveUp is told of a job whose workers died each time.
 var ErrCrashed = errors.New("the process died each time that this job ran")
-
-// Do does a job. See Queue.Run.
-type Do func(ctx context.Context, job Job) error

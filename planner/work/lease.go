@@ -139,7 +139,7 @@ func (q *Queue) settle(ctx context.Context, job Job, unmoved *store.Version, cha
 			return ErrLost
 		}
 		change(&l, i, time.Now().UTC().Truncate(time.Millisecond))
-		writes := save(&l, records[0], store.MaxWrites-2)
+		writes := save(&l, job.line(), records[0].Version, store.MaxWrites-2)
 		for _, r := range records[1:] {
 			writes = append(writes, store.Write{Op: store.Delete, Key: r.Key, Expect: r.Version})
 		}

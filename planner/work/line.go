@@ -86,19 +86,21 @@ func replacedBy(job Job) string { return fmt.Sprintf("Replaced by job %s (%s).",
 
 // next returns the index of the job to be claimed now, or -1 and when there
 // may be one (zero: not before the line changes). A job that waits for its
-// next attempt holds up those behind it, but for the ones that only talk.
+// next attempt holds up those behind it, but for the ones that only talk;
+// after its third error, from when on it waits for minutes, it lets all pass.
 func (l *line) next(now time.Time) (i int, at time.Time) {
 	if slices.ContainsFunc(l.Jobs, func(j Job) bool { return j.State == Running }) {
 		return -1, time.Time{}
 	}
+	held := false
 	for i, j := range l.Jobs {
-		if j.NotUntil.After(now) {
+		switch {
+		case j.NotUntil.After(now):
+			held = held || j.Errors <= 3
 			if at.IsZero() || j.NotUntil.Before(at) {
 				at = j.NotUntil
 			}
-			continue
-		}
-		if at.IsZero() || j.Kind == Explain || j.Kind == Help || j.Kind == Refuse {
+		case !held, j.Kind == Explain, j.Kind == Help, j.Kind == Refuse:
 			return i, time.Time{}
 		}
 	}

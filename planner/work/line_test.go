@@ -36,6 +36,8 @@ func script(words string) string {
 			l.end(i, Done, "", now)
 		case "error":
 			l.requeue(i, "", now, now.Add(time.Hour), func(j *Job) { j.Errors++ })
+		case "error4":
+			l.requeue(i, "", now, now.Add(time.Hour), func(j *Job) { j.Errors += 4 })
 		case "crash":
 			l.requeue(i, "", now, time.Time{}, func(j *Job) { j.Crashes++ })
 		case "shutdown":
@@ -91,6 +93,7 @@ func TestLine(t *testing.T) {
 		"plan run crash apply run":       "1plan* 4apply |",
 		"plan run error apply run":       "1plan 4apply |",
 		"plan run error help run":        "1plan 4help* |",
+		"apply run error4 plan run":      "1apply 4plan* |",
 		"apply run error plan:a run":     "1apply 4plan |",
 		"plan:a plan:b":                  "1plan 2plan |",
 		"plan:a plan plan:b":             "1plan 2plan 3plan |",

@@ -99,11 +99,13 @@ func (q *Queue) Wake() {
 	q.mu.Unlock()
 }
 
-// touch makes Run look at one line now.
+// touch makes Run look at some lines now.
 func (q *Queue) touch(keys ...store.Key) {
 	q.mu.Lock()
 	for _, k := range keys {
-		q.touched[k] = true
+		if q.active { // else the first look of Run sees everything
+			q.touched[k] = true
+		}
 	}
 	q.notify()
 	q.mu.Unlock()
@@ -187,9 +189,9 @@ func decode[T any](r store.Record) (v T, err error) {
 	return v, err
 }
 
-// save returns the writes that store a line that was read as r. Jobs that have
-// ended get their records as long as there is room for them among the writes.
-func save(l *line, r store.Record, room int) []store.Write {
+// save returns the writes that store a line that was read at a version. Jobs
+// that have ended get their records as long as there is room for them.
+func save(l *line, key store.Key, version store.Version, room int) []store.Write {
 	writes := make([]store.Write, 1, 1+2*len(l.Ended))
 	for len(l.Ended) > 0 && len(writes)+2 <= room {
 		job := l.Ended[0]
@@ -198,7 +200,7 @@ func save(l *line, r store.Record, room int) []store.Write {
 			store.Write{Key: store.Key{Partition: inJobs, Sort: job.ID}, Body: encode(job)},
 			store.Write{Key: store.Key{Partition: inHistory, Sort: job.line().Sort + "/" + job.ID}, Body: []byte("{}")})
 	}
-	if writes[0] = (store.Write{Key: r.Key, Expect: r.Version, Body: encode(l)}); len(l.Jobs)+len(l.Ended) == 0 {
+	if writes[0] = (store.Write{Key: key, Expect: version, Body: encode(l)}); len(l.Jobs)+len(l.Ended) == 0 {
 		writes[0].Op, writes[0].Body = store.Delete, nil
 	}
 	return writes

@@ -342,7 +342,7 @@ func TestPurge(t *testing.T) {
 }
 
 // start runs q until the function that it returns is called.
-func start(t testing.TB, q *Queue, workers int, do Do) (stop func()) {
+func start(t testing.TB, q *Queue, workers int, do func(context.Context, Job) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

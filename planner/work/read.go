@@ -63,30 +63,24 @@ func (q *Queue) Get(ctx context.Context, id string) (job Job, ok bool, err error
 	if _, err := ulid.ParseStrict(id); err != nil {
 		return Job{}, false, nil
 	}
-	// Twice, because the job may end after it was looked for among those
-	// that have, and before it is looked for among those that have not.
-	for range 2 {
-		records, err := q.Store.Get(ctx, store.Key{Partition: inJobs, Sort: id})
-		if err != nil {
-			return Job{}, false, fmt.Errorf("read job %s: %w", id, err)
-		}
-		if records[0].Version != 0 {
-			job, err = decode[Job](records[0])
-			return job, err == nil, err
-		}
-		all, err := q.lines(ctx)
-		if err != nil {
-			return Job{}, false, err
-		}
-		for _, l := range all {
-			for _, j := range slices.Concat(l.Jobs, l.Ended) {
-				if j.ID == id {
-					return j, true, nil
-				}
+	// The lines are read first: a job that ends meanwhile is in its record.
+	all, err := q.lines(ctx)
+	if err != nil {
+		return Job{}, false, err
+	}
+	for _, l := range all {
+		for _, j := range slices.Concat(l.Jobs, l.Ended) {
+			if j.ID == id {
+				return j, true, nil
 			}
 		}
 	}
-	return Job{}, false, nil
+	records, err := q.Store.Get(ctx, store.Key{Partition: inJobs, Sort: id})
+	if err != nil {
+		return Job{}, false, fmt.Errorf("read job %s: %w", id, err)
+	}
+	job, err = decode[Job](records[0])
+	return job, err == nil && records[0].Version != 0, err
 }
 
 // Pending returns how many jobs wait or run.

@@ -18,7 +18,7 @@ const claimTime = 15 * time.Second
 type runner struct {
 	q         *Queue
 	ctx       context.Context // of Run
-	do        Do
+	do        func(ctx context.Context, job Job) error
 	workers   int
 	looked    time.Time // when everything was last read
 	view      map[store.Key]seen
@@ -29,7 +29,7 @@ type runner struct {
 // seen is a line as it was last read, or as it was left by our own claim.
 type seen struct {
 	line
-	record store.Record
+	version store.Version
 }
 
 // Run does jobs until ctx ends, at most workers at once: one at a time for a
@@ -146,6 +146,8 @@ func (r *runner) look(ctx context.Context) error {
 // take adds records to the view, stops our plans that are to end, and returns
 // the jobs that run elsewhere.
 func (r *runner) take(records []store.Record) (elsewhere []Job) {
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
 	for _, rec := range records {
 		l, err := decode[line](rec)
 		if err != nil {
@@ -155,12 +157,12 @@ func (r *runner) take(records []store.Record) (elsewhere []Job) {
 			delete(r.view, rec.Key)
 			continue
 		}
-		r.view[rec.Key] = seen{l, rec}
+		r.view[rec.Key] = seen{l, rec.Version}
 		for _, j := range l.Jobs {
 			if j.State != Running {
 				continue
 			}
-			if a := r.q.attempt(j); a == nil {
+			if a := r.q.running[j.ID]; a == nil || a.job.Worker != j.Worker || a.job.Attempt != j.Attempt {
 				elsewhere = append(elsewhere, j)
 			} else if j.Stop {
 				a.cancel(ErrSuperseded)
@@ -168,16 +170,6 @@ func (r *runner) take(records []store.Record) (elsewhere []Job) {
 		}
 	}
 	return elsewhere
-}
-
-// attempt returns the attempt of ours that runs a job, nil if none does.
-func (q *Queue) attempt(j Job) *attempt {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if a := q.running[j.ID]; a != nil && a.job.Worker == j.Worker && a.job.Attempt == j.Attempt {
-		return a
-	}
-	return nil
 }
 
 // bringBack puts back in the queue what nobody runs any more.
@@ -256,7 +248,7 @@ func (r *runner) claim(key store.Key, i int) error {
 	r.q.running[a.job.ID] = a
 	r.q.mu.Unlock()
 
-	writes := save(&l, r.view[key].record, store.MaxWrites-2)
+	writes := save(&l, key, r.view[key].version, store.MaxWrites-2)
 	writes = append(writes, store.Write{Key: claimKey(a.job.ID), Body: encode(claim{a.job.Worker, a.job.Attempt})})
 	if !r.q.Exclusive {
 		writes = append(writes, store.Write{Key: beatKey(a.job.ID), Body: []byte("{}")})

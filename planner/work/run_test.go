@@ -197,7 +197,7 @@ func TestRunSurvivesPanics(t *testing.T) {
 }
 
 // doer runs until its context ends or its time is over, and notes why.
-func doer(d *diary, takes time.Duration) Do {
+func doer(d *diary, takes time.Duration) func(context.Context, Job) error {
 	return func(ctx context.Context, j Job) error {
 		d.note("%s begins", j.Kind)
 		if err := sleep(ctx, takes); err != nil {
