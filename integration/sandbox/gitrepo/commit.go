@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os/exec"
 	"slices"
@@ -33,6 +34,11 @@ type Commit struct {
 // one process. The branch need not have been at the parent: that is a forced
 // push. A change that changes nothing is an empty commit.
 func (r *Repo) Commit(ctx context.Context, c Commit) (string, error) {
+	for _, name := range slices.Concat(c.Delete, slices.Collect(maps.Keys(c.Files)), slices.Collect(maps.Keys(c.Links))) {
+		if !fs.ValidPath(name) || name == "." || slices.Contains(strings.Split(name, "/"), ".git") {
+			return "", fmt.Errorf("commit to %s: %q is no path in a repository", c.Branch, name)
+		}
+	}
 	var in bytes.Buffer
 	who := fmt.Sprintf("%s <%s> %d +0000", clean(c.Author.Name), clean(c.Author.Email), c.When.Unix())
 	fmt.Fprintf(&in, "commit refs/heads/%s\nmark :1\nauthor %s\ncommitter %s\n", c.Branch, who, who)
