@@ -7,6 +7,7 @@ import (
 
 	"weir/planner"
 	"weir/policy"
+	"weir/templates/markdown"
 )
 
 const (
@@ -26,7 +27,7 @@ func CheckText(r planner.Result, name string) (title, summary string) {
 	if name == planner.CheckApply {
 		title = v.applyTitle()
 	}
-	title = flat(title, maxTitle)
+	title = markdown.Line(title, maxTitle)
 	summary = render("check", v)
 	if len(summary) > maxSummary {
 		summary = render("too_long", v)

@@ -17,6 +17,7 @@ import (
 	"weir/planner"
 	"weir/planner/terraform"
 	"weir/policy"
+	"weir/templates/markdown"
 )
 
 // rendered is Markdown as GitHub renders it, as far as goldmark goes.
@@ -181,7 +182,7 @@ func outsideFences(s string) string {
 
 // seen is what a reader sees of a string: no zero-width spaces, single blanks.
 func seen(s string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(s, gap, "")), " ")
+	return strings.Join(strings.Fields(strings.ReplaceAll(s, "\u200b", "")), " ")
 }
 
 // FuzzText: what a reader sees of a sentence is the sentence, and it is
@@ -196,23 +197,23 @@ func FuzzText(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if strings.Contains(s, gap) || strings.Contains(s, "\ufffd") {
+		if strings.Contains(s, "\u200b") || strings.Contains(s, "\ufffd") {
 			t.Skip("not to be told from ours")
 		}
-		got := text(s)
+		got := markdown.Text(s)
 		if strings.ContainsAny(got, "\n\r") {
-			t.Fatalf("text(%q) has several lines: %q", s, got)
+			t.Fatalf("Text(%q) has several lines: %q", s, got)
 		}
-		root := rendered(t, "- note: "+got+"\n\n| a | b |\n| - | - |\n| "+got+" | "+code(s)+" |\n\n"+got+"\n")
+		root := rendered(t, "- note: "+got+"\n\n| a | b |\n| - | - |\n| "+got+" | "+markdown.Code(s)+" |\n\n"+got+"\n")
 		paragraph := ""
 		walk(root, false, func(n *nethtml.Node, inCode bool) {
 			switch {
 			case n.Type == nethtml.ElementNode && !slices.Contains([]string{"html", "head", "body", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code"}, n.Data):
-				t.Errorf("text(%q) = %q renders a <%s>", s, got, n.Data)
+				t.Errorf("Text(%q) = %q renders a <%s>", s, got, n.Data)
 			case n.Type == nethtml.ElementNode && n.Data == "p" && n.Parent.Data == "body":
 				paragraph = visible(n)
 			case n.Type == nethtml.TextNode && !inCode && live.MatchString(n.Data):
-				t.Errorf("text(%q) = %q is live: %q", s, got, n.Data)
+				t.Errorf("Text(%q) = %q is live: %q", s, got, n.Data)
 			case n.Type == nethtml.ElementNode && n.Data == "tr" && n.FirstChild.NextSibling != nil:
 				cells := 0
 				for c := n.FirstChild; c != nil; c = c.NextSibling {
@@ -221,13 +222,13 @@ func FuzzText(f *testing.F) {
 					}
 				}
 				if cells != 2 {
-					t.Errorf("text(%q) = %q makes %d cells", s, got, cells)
+					t.Errorf("Text(%q) = %q makes %d cells", s, got, cells)
 				}
 			}
 		})
-		// A code span is cut at maxName; skip what is that long.
-		want := seen(flat(s, maxText))
-		if len(want) > maxName {
+		// A code span is cut at 160; skip what is that long.
+		want := seen(markdown.Line(s, markdown.MaxText))
+		if len(want) > 160 {
 			return
 		}
 		plain := func(s string) string {
@@ -239,7 +240,7 @@ func FuzzText(f *testing.F) {
 			}, seen(s))
 		}
 		if plain(paragraph) != plain(want) {
-			t.Errorf("text(%q) = %q reads %q", s, got, paragraph)
+			t.Errorf("Text(%q) = %q reads %q", s, got, paragraph)
 		}
 	})
 }
@@ -254,7 +255,7 @@ func FuzzComment(f *testing.F) {
 	f.Add(strings.Repeat("é|", 200), "---\n===", "x\n<details>\n", 20, 20000)
 	f.Fuzz(func(t *testing.T, name, sentence, plan string, projects, size int) {
 		projects, size = min(max(projects, 0), 120), min(max(size, 0), 200_000)
-		if strings.Contains(name+sentence+plan, gap) {
+		if strings.Contains(name+sentence+plan, "\u200b") {
 			t.Skip("not to be told from ours")
 		}
 		all := []planner.State{planner.Planned, planner.PlanFailed, planner.NoChanges, planner.Applied, planner.ApplyFailed, planner.Interrupted, planner.Pending, planner.Skipped}

@@ -13,16 +13,16 @@ import (
 	"text/template"
 
 	"weir/planner"
+	"weir/templates/markdown"
 )
 
 //go:embed comments/*.md.tmpl
 var commentFiles embed.FS
 
 var comments = template.Must(template.New("").Funcs(template.FuncMap{
-	"code":       code,
-	"text":       text,
-	"paragraphs": paragraphs,
-	"fence":      func(s string) string { return fence("", s) },
+	"code":       markdown.Code,
+	"text":       markdown.Text,
+	"paragraphs": markdown.Paragraphs,
 	"short":      short,
 	"names":      names,
 	"count":      count,
@@ -86,7 +86,7 @@ func names(all []string) string {
 	const most = 8
 	shown := make([]string, 0, most)
 	for _, name := range all[:min(len(all), most)] {
-		shown = append(shown, code(name))
+		shown = append(shown, markdown.Code(name))
 	}
 	if len(all) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(shown, ", "), len(all)-most)

@@ -2,13 +2,13 @@ package templates
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
 	"weir/planner"
 	"weir/planner/terraform"
 	"weir/policy"
+	"weir/templates/markdown"
 )
 
 // How many bytes each part of a comment's head may take. Together they stay
@@ -40,17 +40,8 @@ func bounded(lines []string, room int, more string) []string {
 	return lines
 }
 
-// link is a Markdown link, or only its words where there is no address.
-func link(words, to string) string {
-	u, err := url.Parse(to)
-	if to == "" || err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return words
-	}
-	return "[" + words + "](" + strings.NewReplacer("(", "%28", ")", "%29", "|", "%7C", "\\", "%5C").Replace(u.String()) + ")"
-}
-
 // Page links to the page of the pull request.
-func (v view) Page(words string) string { return link(words, v.PageURL) }
+func (v view) Page(words string) string { return markdown.Link(words, v.PageURL) }
 
 // HasPage reports whether there is a page to link to.
 func (v view) HasPage() bool { return v.PageURL != "" }
@@ -61,7 +52,7 @@ func (v view) Commit() string {
 		return "this pull request"
 	}
 	// Not as code, so that GitHub links it.
-	return text(short(v.Head))
+	return markdown.Text(short(v.Head))
 }
 
 // in returns the IDs of the projects in one of the states.
@@ -144,73 +135,6 @@ func (v view) Table() string {
 		"| :-- | :-- | --: | --: | --: | --: |\n" + strings.Join(rows, "\n")
 }
 
-func row(p planner.ProjectResult) string {
-	result := link(stateWords(p.State), p.RunURL)
-	if failedState(p.State) || p.State == planner.Interrupted {
-		result = "**" + result + "**"
-	}
-	cells := []string{projectName(p), result + extras(p.Summary)}
-	if s := p.Summary; s != nil {
-		cells = append(cells, number(s.Create), number(s.Update), strong(s.Replace), strong(s.Delete))
-	} else {
-		cells = append(cells, "", "", "", "")
-	}
-	return "| " + strings.Join(cells, " | ") + " |"
-}
-
-// projectName is the ID, and the directory and workspace where the ID does not
-// say them.
-func projectName(p planner.ProjectResult) string {
-	name := code(p.ID)
-	if p.Dir != "" && p.ID != p.Dir && p.ID != p.Dir+"@"+p.Workspace {
-		name += " in " + code(p.Dir)
-		if p.Workspace != "" && p.Workspace != "default" {
-			name += ", workspace " + code(p.Workspace)
-		}
-	}
-	return name
-}
-
-// extras is what the columns of the table do not count.
-func extras(s *terraform.Summary) string {
-	if s == nil {
-		return ""
-	}
-	var words []string
-	for _, e := range []struct {
-		n    int
-		word string
-	}{{s.Import, "to import"}, {s.Move, "to move"}, {s.Forget, "to forget"}} {
-		if e.n > 0 {
-			words = append(words, fmt.Sprintf("%d %s", e.n, e.word))
-		}
-	}
-	if s.Create+s.Update+s.Replace+s.Delete == 0 && len(words) == 0 && len(s.Outputs) > 0 {
-		words = append(words, "only outputs")
-	}
-	if len(s.Drift) > 0 {
-		words = append(words, fmt.Sprintf("%d already drifted", len(s.Drift)))
-	}
-	if len(words) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(words, ", ") + ")"
-}
-
-func number(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprint(n)
-}
-
-func strong(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("**%d**", n)
-}
-
 // Destroys lists everything that plans destroy, replace or forget, each with
 // its reason.
 func (v view) Destroys() []string {
@@ -240,8 +164,8 @@ func destroyLine(c terraform.Change, id string) string {
 	default:
 		return ""
 	}
-	line := "- " + code(id) + ": " + verb + " " + code(c.Address)
-	why := text(c.Reason)
+	line := "- " + markdown.Code(id) + ": " + verb + " " + markdown.Code(c.Address)
+	why := markdown.Text(c.Reason)
 	if forces := forcing(c); c.Action == terraform.Replace && len(forces) > 0 {
 		if why != "" {
 			why += ": "
@@ -274,7 +198,7 @@ func (v view) Drifted() []string {
 			continue
 		}
 		for _, c := range p.Summary.Drift {
-			lines = append(lines, "- "+code(p.ID)+": "+driftLine(c))
+			lines = append(lines, "- "+markdown.Code(p.ID)+": "+driftLine(c))
 		}
 	}
 	return bounded(lines, roomDrift, "- and %d more, in the plans below")
@@ -282,16 +206,16 @@ func (v view) Drifted() []string {
 
 func driftLine(c terraform.Change) string {
 	if c.Action == terraform.Delete {
-		return code(c.Address) + " is gone"
+		return markdown.Code(c.Address) + " is gone"
 	}
 	var attributes []string
 	for _, a := range c.Attributes {
 		attributes = append(attributes, a.Name)
 	}
 	if len(attributes) == 0 {
-		return code(c.Address) + " was changed"
+		return markdown.Code(c.Address) + " was changed"
 	}
-	return code(c.Address) + " was changed (" + names(attributes) + ")"
+	return markdown.Code(c.Address) + " was changed (" + names(attributes) + ")"
 }
 
 // AllNotes lists the sentences that the reader should know, of the pull
@@ -299,17 +223,17 @@ func driftLine(c terraform.Change) string {
 func (v view) AllNotes() []string {
 	var lines []string
 	for _, note := range v.Notes {
-		lines = append(lines, "- "+text(note))
+		lines = append(lines, "- "+markdown.Text(note))
 	}
 	for _, p := range v.Projects {
 		for _, note := range p.Notes {
-			lines = append(lines, "- "+code(p.ID)+": "+text(note))
+			lines = append(lines, "- "+markdown.Code(p.ID)+": "+markdown.Text(note))
 		}
 		if p.Failure != "" && !(projectView{p, v.Kind}).Failed() {
-			lines = append(lines, "- "+code(p.ID)+": "+text(p.Failure))
+			lines = append(lines, "- "+markdown.Code(p.ID)+": "+markdown.Text(p.Failure))
 		}
 		if p.Summary != nil && p.Summary.Opaque != "" && p.State == planner.Planned {
-			lines = append(lines, "- "+code(p.ID)+": the plan cannot tell everything ("+text(p.Summary.Opaque)+
+			lines = append(lines, "- "+markdown.Code(p.ID)+": the plan cannot tell everything ("+markdown.Text(p.Summary.Opaque)+
 				"), so an approval is also bound to the code")
 		}
 	}
@@ -320,7 +244,7 @@ func (v view) AllNotes() []string {
 func (v view) Approvals() []string {
 	var lines []string
 	for _, s := range v.Since {
-		lines = append(lines, "- "+text(s))
+		lines = append(lines, "- "+markdown.Text(s))
 	}
 	return bounded(lines, roomNotes, "- and %d more")
 }
@@ -335,7 +259,7 @@ func (v view) Missing() []string {
 		if r.Name == "asked" && v.Kind != planner.ResultRefused {
 			continue // the line above says how it is started
 		}
-		lines = append(lines, "- **"+r.Name+"**: "+text(r.Reason))
+		lines = append(lines, "- **"+r.Name+"**: "+markdown.Text(r.Reason))
 	}
 	return bounded(lines, roomNext, "- and %d more")
 }
@@ -351,7 +275,7 @@ func (v view) Requirements() []string {
 		if r.Met {
 			box = "- [x] "
 		}
-		lines = append(lines, box+"**"+r.Name+"**: "+text(r.Reason))
+		lines = append(lines, box+"**"+r.Name+"**: "+markdown.Text(r.Reason))
 	}
 	return bounded(lines, roomNext, "- and %d more")
 }
@@ -376,13 +300,13 @@ func (v view) WaitingLines() []string {
 	for _, w := range v.Waiting {
 		switch {
 		case w.Owner == 0:
-			lines = append(lines, "- "+code(w.ID)+" is free, and kept for whoever is first in the queue")
+			lines = append(lines, "- "+markdown.Code(w.ID)+" is free, and kept for whoever is first in the queue")
 		case w.Place == 1:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is next", code(w.ID), w.Owner))
+			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is next", markdown.Code(w.ID), w.Owner))
 		case w.Place > 1:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is number %d in the queue", code(w.ID), w.Owner, w.Place))
+			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is number %d in the queue", markdown.Code(w.ID), w.Owner, w.Place))
 		default:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it", code(w.ID), w.Owner))
+			lines = append(lines, fmt.Sprintf("- %s: #%d owns it", markdown.Code(w.ID), w.Owner))
 		}
 	}
 	return bounded(lines, roomWaiting, "- and %d more")
@@ -422,91 +346,11 @@ func (v view) FailureBlock() string {
 	if v.Failure == "" {
 		return ""
 	}
-	if !strings.Contains(strings.TrimSpace(v.Failure), "\n") && len(v.Failure) <= maxText {
-		return text(v.Failure)
+	if !strings.Contains(strings.TrimSpace(v.Failure), "\n") && len(v.Failure) <= markdown.MaxText {
+		return markdown.Text(v.Failure)
 	}
-	return fence("text", cut(v.Failure, roomFailure))
+	return markdown.Fence("text", markdown.Cut(v.Failure, roomFailure))
 }
 
 // Paragraphs is the free text of the result.
-func (v view) Paragraphs() string { return paragraphs(cut(v.Text, roomText)) }
-
-// projectView is one project with what its templates ask of it.
-type projectView struct {
-	planner.ProjectResult
-	kind planner.ResultKind
-}
-
-// Failed reports whether the project's failure is to be shown open.
-func (p projectView) Failed() bool {
-	return failedState(p.State) && (p.Failure != "" || p.Text != "") &&
-		p.kind != planner.ResultExplain && p.kind != planner.ResultRefused && p.kind != planner.ResultUnlocked
-}
-
-// Summarised begins the fold of a plan or of an apply's output.
-func (p projectView) Summarised() string {
-	switch p.State {
-	case planner.Applied:
-		return summaryLine(p.ID, past(p.Summary))
-	case planner.Interrupted:
-		return summaryLine(p.ID, "what terraform had printed")
-	case planner.Planned, planner.NoChanges:
-		return summaryLine(p.ID, future(p.Summary))
-	}
-	return summaryLine(p.ID, stateWords(p.State))
-}
-
-// Block is the plan as a diff, or the output of an apply as it is.
-func (p projectView) Block() string {
-	if p.State == planner.Planned || p.State == planner.NoChanges {
-		return fence("diff", diff(p.Text))
-	}
-	return fence("text", p.Text)
-}
-
-// Diagnostics is why it failed, in full or cut.
-func (p projectView) Diagnostics() string { return fence("text", cut(p.reason(), roomDiag)) }
-
-// FirstDiagnostics is the beginning of it.
-func (p projectView) FirstDiagnostics() string { return fence("text", cut(p.reason(), 800)) }
-
-func (p projectView) reason() string {
-	if p.Failure != "" {
-		return p.Failure
-	}
-	return p.Text
-}
-
-// Name is the ID as code.
-func (p projectView) Name() string { return code(p.ID) }
-
-// ShortName is the same, shorter: many of them have to fit.
-func (p projectView) ShortName() string { return code(flat(p.ID, 40)) }
-
-// StateWords is the state in words.
-func (p projectView) StateWords() string { return stateWords(p.State) }
-
-// RunLink links to the page of the run.
-func (p projectView) RunLink(words string) string { return link(words, p.RunURL) }
-
-// Length of the text, for people.
-func (p projectView) Length() string { return fmt.Sprintf("%d kB", (len(p.Text)+999)/1000) }
-
-// Future says what the plan would do.
-func (p projectView) Future() string { return future(p.Summary) }
-
-// ChangeLines lists what changes, by address.
-func (p projectView) ChangeLines() []string {
-	if p.Summary == nil {
-		return nil
-	}
-	verbs := map[terraform.Action]string{
-		terraform.Create: "create", terraform.Update: "change", terraform.Replace: "**replace**", terraform.Delete: "**destroy**",
-		terraform.Read: "read", terraform.Forget: "forget", terraform.NoOp: "move or import",
-	}
-	var lines []string
-	for _, c := range p.Summary.Changes {
-		lines = append(lines, "- "+verbs[c.Action]+" "+code(c.Address))
-	}
-	return bounded(lines, roomChanges, "- and %d more")
-}
+func (v view) Paragraphs() string { return markdown.Paragraphs(markdown.Cut(v.Text, roomText)) }

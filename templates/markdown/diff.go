@@ -1,4 +1,4 @@
-package templates
+package markdown
 
 import (
 	"regexp"
@@ -9,12 +9,12 @@ import (
 // marker is how terraform begins a line that something happens to.
 var marker = regexp.MustCompile(`^( *)(\+/-|-/\+|[-+~])( |$)`)
 
-// diff moves terraform's markers to the beginning of their lines, where GitHub
+// Diff moves terraform's markers to the beginning of their lines, where GitHub
 // colours them: + green, - red, and ! (for ~) orange. Everything else keeps its
 // column. Lines of a text value that only look like markers ("- a" in YAML)
 // are left alone, as they would tell of a change that is none.
-func diff(plan string) string {
-	lines := strings.Split(strings.Trim(printable(plan), "\n"), "\n")
+func Diff(plan string) string {
+	lines := strings.Split(strings.Trim(Printable(plan), "\n"), "\n")
 	lines = dropLegend(lines)
 	heredoc := -1 // column of the marker of the attribute whose text is being read
 	for i, line := range lines {

@@ -1,7 +1,13 @@
-package templates
+// Package markdown shows untrusted text in GitHub's Markdown. Whatever a string
+// holds, it is read as words or as code: it becomes no markup and no link,
+// mentions nobody, refers to no issue, and does not leave its line, cell, fold
+// or fence.
+package markdown
 
 import (
+	"fmt"
 	"html"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,10 +21,10 @@ const gap = "\u200b"
 // maxName bounds, in characters, what is shown inside a line.
 const maxName = 160
 
-// code shows s as code within a line, also within a cell of a table. GitHub
+// Code shows s as code within a line, also within a cell of a table. GitHub
 // looks for no mentions, references or links inside of code.
-func code(s string) string {
-	s = flat(s, maxName)
+func Code(s string) string {
+	s = Line(s, maxName)
 	if s == "" {
 		return "(empty)"
 	}
@@ -51,13 +57,13 @@ func codeHTML(s string) string {
 	return b.String()
 }
 
-// maxText bounds a sentence, in characters.
-const maxText = 1200
+// MaxText bounds a sentence, in characters.
+const MaxText = 1200
 
-// text shows a sentence within a line: as it reads, except that what stands
+// Text shows a sentence within a line: as it reads, except that what stands
 // between backquotes is code.
-func text(s string) string {
-	parts := strings.Split(flat(s, maxText), "`")
+func Text(s string) string {
+	parts := strings.Split(Line(s, MaxText), "`")
 	if len(parts)%2 == 0 {
 		return escape(strings.Join(parts, "`"))
 	}
@@ -69,7 +75,7 @@ func text(s string) string {
 		case strings.TrimSpace(part) == "":
 			b.WriteString(escape("`" + part + "`"))
 		default:
-			b.WriteString(code(part))
+			b.WriteString(Code(part))
 		}
 	}
 	return b.String()
@@ -151,19 +157,19 @@ func numeric(runes []rune) bool {
 	return true
 }
 
-// flat makes one line of s, without control characters, cut to most runes.
-func flat(s string, most int) string {
-	s = strings.Join(strings.Fields(printable(s)), " ")
+// Line makes one line of s, without control characters, cut to most runes.
+func Line(s string, most int) string {
+	s = strings.Join(strings.Fields(Printable(s)), " ")
 	if utf8.RuneCountInString(s) > most {
 		s = string([]rune(s)[:most-1]) + "…"
 	}
 	return s
 }
 
-// printable is s in valid UTF-8 without what a reader cannot see but a
+// Printable is s in valid UTF-8 without what a reader cannot see but a
 // terminal or browser would obey: control characters other than line breaks
 // and tabs, escape sequences, and characters that turn the direction of text.
-func printable(s string) string {
+func Printable(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\r\n", "\n")
 	var b strings.Builder
 	b.Grow(len(s))
@@ -197,24 +203,34 @@ func printable(s string) string {
 	return b.String()
 }
 
-// paragraphs shows text of several lines: empty lines part paragraphs, lines
+// Link is a link to a web page, or only its words where to is no address of one.
+// The words are taken as they are.
+func Link(words, to string) string {
+	u, err := url.Parse(to)
+	if to == "" || err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return words
+	}
+	return "[" + words + "](" + strings.NewReplacer("(", "%28", ")", "%29", "|", "%7C", "\\", "%5C").Replace(u.String()) + ")"
+}
+
+// Paragraphs shows text of several lines: empty lines part paragraphs, lines
 // that begin with "- " are points of a list, and backquotes make code.
-func paragraphs(s string) string {
+func Paragraphs(s string) string {
 	var b strings.Builder
 	var open []string
 	flush := func() {
 		if len(open) > 0 {
-			b.WriteString(text(strings.Join(open, " ")) + "\n\n")
+			b.WriteString(Text(strings.Join(open, " ")) + "\n\n")
 			open = nil
 		}
 	}
 	inList := false
-	for line := range strings.Lines(printable(s)) {
+	for line := range strings.Lines(Printable(s)) {
 		line = strings.TrimSpace(line)
 		point, isPoint := strings.CutPrefix(line, "- ")
 		if isPoint {
 			flush()
-			b.WriteString("- " + text(point) + "\n")
+			b.WriteString("- " + Text(point) + "\n")
 			inList = true
 			continue
 		}
@@ -232,10 +248,10 @@ func paragraphs(s string) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// fence shows s as a block of code of a language, behind a fence that is
+// Fence shows s as a block of code of a language, behind a fence that is
 // longer than any run of backquotes in it.
-func fence(language, s string) string {
-	s = strings.Trim(printable(s), "\n")
+func Fence(language, s string) string {
+	s = strings.Trim(Printable(s), "\n")
 	longest, run := 2, 0
 	for i := range len(s) {
 		if s[i] != '`' {
@@ -249,10 +265,10 @@ func fence(language, s string) string {
 	return ticks + language + "\n" + s + "\n" + ticks
 }
 
-// cut shortens a text to about most bytes, at line breaks, and says so. It
+// Cut shortens a text to about most bytes, at line breaks, and says so. It
 // keeps the beginning and the end: the first error and how it ended.
-func cut(s string, most int) string {
-	s = strings.Trim(printable(s), "\n")
+func Cut(s string, most int) string {
+	s = strings.Trim(Printable(s), "\n")
 	if len(s) <= most {
 		return s
 	}
@@ -281,11 +297,11 @@ func cut(s string, most int) string {
 	if len(head)+len(tail) == 0 { // one endless line
 		return string([]rune(s)[:most/utf8.UTFMax]) + " …"
 	}
-	return strings.Join(append(append(head, "… "+count(left, "line")+" left out …"), tail...), "\n")
+	return strings.Join(append(append(head, fmt.Sprintf("… %d lines left out …", left)), tail...), "\n")
 }
 
-// summaryLine opens a fold and says what stands there while it is closed. The
+// Summary opens a fold and says what stands there while it is closed. The
 // line is read as HTML, not as Markdown.
-func summaryLine(name, rest string) string {
-	return "<details><summary><code>" + html.EscapeString(flat(name, maxName)) + "</code>: " + html.EscapeString(rest) + "</summary>"
+func Summary(name, rest string) string {
+	return "<details><summary><code>" + html.EscapeString(Line(name, maxName)) + "</code>: " + html.EscapeString(rest) + "</summary>"
 }
