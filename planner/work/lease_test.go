@@ -518,3 +518,46 @@ func (w *world) check() {
 		}
 	}
 }
+
+// A sign of life at the last moment keeps the job: what is judged is what was
+// seen, not what is there.
+func TestTakingAJobBackNeedsAnUnmovedLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.Memory()
+		q1, q2 := &Queue{Store: s}, &Queue{Store: s}
+		running := make(chan Job, 1)
+		stop := start(t, q1, 1, func(ctx context.Context, j Job) error {
+			running <- j
+			return sleep(ctx, time.Hour)
+		})
+		accept(t, q1, "", job(Apply, 1))
+		j := <-running
+		seen := func() store.Version {
+			records, err := s.Get(t.Context(), beatKey(j.ID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return records[0].Version
+		}
+		before := seen()
+		time.Sleep(11 * time.Second) // it beats
+		after := seen()
+		q2.init()
+		take := func(unmoved store.Version) error {
+			return q2.settle(t.Context(), j, &unmoved, func(l *line, i int, now time.Time) { l.end(i, Failed, "taken", now) })
+		}
+		if err := take(before); !errors.Is(err, ErrLost) {
+			t.Errorf("taken with an old sign of life: %v", err)
+		}
+		if got := states(t, q2, 1); got != "apply:running" {
+			t.Errorf("jobs: %s", got)
+		}
+		if err := take(after); err != nil {
+			t.Errorf("not taken though it did not move: %v", err)
+		}
+		stop()
+		if got := states(t, q2, 1); got != "apply:failed" {
+			t.Errorf("jobs: %s", got)
+		}
+	})
+}
