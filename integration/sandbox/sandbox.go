@@ -27,6 +27,7 @@ import (
 	"weir/integration/sandbox/gitrepo"
 	"weir/integration/sandbox/hooks"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/people"
 	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/rest"
 	"weir/integration/sandbox/shape"
@@ -87,12 +88,11 @@ type Config struct {
 	Middleware func(http.Handler) http.Handler
 }
 
-// Sandbox is a running stand-in. The methods of Hub take part in it: users,
-// repositories and permissions are made with them.
+// Sandbox is a running stand-in. The methods of People (and through it of Hub,
+// Talk and Runs) belong to it: users, repositories and permissions are made,
+// and everything that people do is done, with them.
 type Sandbox struct {
-	*hub.Hub
-	*talk.Talk
-	*checks.Runs
+	*people.People
 	*traffic.Traffic
 
 	sender   *hooks.Sender
@@ -129,10 +129,10 @@ func Start(c Config) (*Sandbox, error) {
 			return nil, fmt.Errorf("start sandbox: %w", err)
 		}
 	}
-	if s.Hub, err = hub.New(settings); err != nil {
+	if kept.Hub, err = hub.New(settings); err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
-	kept.Hub, s.Runs, s.Talk = s.Hub, kept, talk.New(s.Hub)
+	s.People = &people.People{Hub: kept.Hub, Talk: talk.New(kept.Hub), Runs: kept}
 	if s.git, err = gitrepo.NewBackend(dir, slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug)); err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}

@@ -1,65 +1,77 @@
-package sandbox
+// Package people does what people do on GitHub: each method acts as somebody,
+// by login, with that person's permissions, and what GitHub would refuse is
+// refused with a *record.Error.
+package people
 
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"weir/integration/sandbox/account"
+	"weir/integration/sandbox/checks"
+	"weir/integration/sandbox/gitrepo"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/record"
+	"weir/integration/sandbox/talk"
 )
 
-// What people do. Each method acts as somebody, by login, with that person's
-// permissions: what GitHub would refuse is refused with a *record.Error.
+// People act on a hub, whose own methods ask nobody for permission.
+type People struct {
+	*hub.Hub
+	*talk.Talk
+	*checks.Runs
+}
 
 // As is the identity of a person, who is made where there is none.
-func (s *Sandbox) As(login string) account.Identity {
+func (s *People) As(login string) account.Identity {
 	return account.Identity{Kind: account.ByUser, User: s.User(login)}
 }
 
-func (s *Sandbox) may(as, repo string, role Permission) (account.Identity, error) {
+func (s *People) may(as, repo string, role record.Permission) (account.Identity, error) {
 	who := s.As(as)
 	return who, s.Allow(who, repo, hub.Need{Level: "write", Role: role})
 }
 
 // OpenPull opens a pull request.
-func (s *Sandbox) OpenPull(as string, n NewPull) (Pull, error) {
+func (s *People) OpenPull(as string, n hub.NewPull) (record.Pull, error) {
 	who, err := s.may(as, n.Repo, "read")
 	if err != nil {
-		return Pull{}, err
+		return record.Pull{}, err
 	}
 	return s.Hub.OpenPull(who, n)
 }
 
 // Comment comments on a pull request or an issue.
-func (s *Sandbox) Comment(as, repo string, number int, body string) (Comment, error) {
+func (s *People) Comment(as, repo string, number int, body string) (record.Comment, error) {
 	who, err := s.may(as, repo, "read")
 	if err != nil {
-		return Comment{}, err
+		return record.Comment{}, err
 	}
 	return s.AddComment(who, repo, number, body)
 }
 
 // Review reviews a pull request; state is APPROVE, REQUEST_CHANGES or COMMENT.
-func (s *Sandbox) Review(as, repo string, number int, state, body string) (Review, error) {
+func (s *People) Review(as, repo string, number int, state, body string) (record.Review, error) {
 	who, err := s.may(as, repo, "read")
 	if err != nil {
-		return Review{}, err
+		return record.Review{}, err
 	}
 	return s.AddReview(who, repo, number, hub.NewReview{Event: state, Body: body})
 }
 
 // DismissReview dismisses a review.
-func (s *Sandbox) DismissReview(as, repo string, number int, id int64) (Review, error) {
+func (s *People) DismissReview(as, repo string, number int, id int64) (record.Review, error) {
 	who, err := s.may(as, repo, "write")
 	if err != nil {
-		return Review{}, err
+		return record.Review{}, err
 	}
 	return s.Dismiss(who, repo, number, id)
 }
 
 // Merge merges a pull request by a method, "" for a merge commit, and returns
 // the new commit of its base.
-func (s *Sandbox) Merge(as, repo string, number int, method string) (string, error) {
+func (s *People) Merge(as, repo string, number int, method string) (string, error) {
 	who, err := s.may(as, repo, "write")
 	if err != nil {
 		return "", err
@@ -68,28 +80,28 @@ func (s *Sandbox) Merge(as, repo string, number int, method string) (string, err
 }
 
 // ClosePull closes a pull request without merging it.
-func (s *Sandbox) ClosePull(as, repo string, number int) error {
+func (s *People) ClosePull(as, repo string, number int) error {
 	state := "closed"
-	return s.editPull(as, repo, number, Edit{State: &state})
+	return s.editPull(as, repo, number, record.Edit{State: &state})
 }
 
 // ReopenPull opens a closed pull request again.
-func (s *Sandbox) ReopenPull(as, repo string, number int) error {
+func (s *People) ReopenPull(as, repo string, number int) error {
 	state := "open"
-	return s.editPull(as, repo, number, Edit{State: &state})
+	return s.editPull(as, repo, number, record.Edit{State: &state})
 }
 
 // EditBase retargets a pull request.
-func (s *Sandbox) EditBase(as, repo string, number int, base string) error {
-	return s.editPull(as, repo, number, Edit{Base: &base})
+func (s *People) EditBase(as, repo string, number int, base string) error {
+	return s.editPull(as, repo, number, record.Edit{Base: &base})
 }
 
 // EditTitle changes the title of a pull request.
-func (s *Sandbox) EditTitle(as, repo string, number int, title string) error {
-	return s.editPull(as, repo, number, Edit{Title: &title})
+func (s *People) EditTitle(as, repo string, number int, title string) error {
+	return s.editPull(as, repo, number, record.Edit{Title: &title})
 }
 
-func (s *Sandbox) editPull(as, repo string, number int, e Edit) error {
+func (s *People) editPull(as, repo string, number int, e record.Edit) error {
 	who, err := s.author(as, repo, number)
 	if err != nil {
 		return err
@@ -99,7 +111,7 @@ func (s *Sandbox) editPull(as, repo string, number int, e Edit) error {
 }
 
 // author lets the author of a pull request and people with triage rights pass.
-func (s *Sandbox) author(as, repo string, number int) (account.Identity, error) {
+func (s *People) author(as, repo string, number int) (account.Identity, error) {
 	p, err := s.Pull(repo, number)
 	if err != nil {
 		return account.Identity{}, err
@@ -111,7 +123,7 @@ func (s *Sandbox) author(as, repo string, number int) (account.Identity, error) 
 }
 
 // Draft makes a pull request a draft.
-func (s *Sandbox) Draft(as, repo string, number int) error {
+func (s *People) Draft(as, repo string, number int) error {
 	who, err := s.author(as, repo, number)
 	if err != nil {
 		return err
@@ -120,7 +132,7 @@ func (s *Sandbox) Draft(as, repo string, number int) error {
 }
 
 // Ready marks a draft as ready for review.
-func (s *Sandbox) Ready(as, repo string, number int) error {
+func (s *People) Ready(as, repo string, number int) error {
 	who, err := s.author(as, repo, number)
 	if err != nil {
 		return err
@@ -130,7 +142,7 @@ func (s *Sandbox) Ready(as, repo string, number int) error {
 
 // PressButton presses a button of a check run, by the identifier of its
 // action.
-func (s *Sandbox) PressButton(as, repo string, check int64, identifier string) error {
+func (s *People) PressButton(as, repo string, check int64, identifier string) error {
 	who, err := s.may(as, repo, "write")
 	if err != nil {
 		return err
@@ -139,7 +151,7 @@ func (s *Sandbox) PressButton(as, repo string, check int64, identifier string) e
 }
 
 // RerequestCheck asks for a check run again.
-func (s *Sandbox) RerequestCheck(as, repo string, check int64) error {
+func (s *People) RerequestCheck(as, repo string, check int64) error {
 	who, err := s.may(as, repo, "write")
 	if err != nil {
 		return err
@@ -149,8 +161,8 @@ func (s *Sandbox) RerequestCheck(as, repo string, check int64) error {
 
 // Checks returns the newest check run of each name on a commit, and the newest
 // status of each context as if it were one: a pending status has no conclusion.
-func (s *Sandbox) Checks(repo, sha string) ([]CheckRun, error) {
-	checks, err := s.CheckRuns(repo, sha, true)
+func (s *People) Checks(repo, sha string) ([]record.CheckRun, error) {
+	all, err := s.CheckRuns(repo, sha, true)
 	if err != nil {
 		return nil, err
 	}
@@ -159,29 +171,24 @@ func (s *Sandbox) Checks(repo, sha string) ([]CheckRun, error) {
 		return nil, err
 	}
 	for _, v := range statuses {
-		c := CheckRun{ID: v.ID, Repo: v.Repo, HeadSHA: v.SHA, Name: v.Context, Title: v.Description, DetailsURL: v.TargetURL,
+		c := record.CheckRun{ID: v.ID, Repo: v.Repo, HeadSHA: v.SHA, Name: v.Context, Title: v.Description, DetailsURL: v.TargetURL,
 			Status: "completed", Conclusion: v.State, Started: v.Created, Completed: v.Updated}
 		if v.State == "pending" {
 			c.Status, c.Conclusion = "in_progress", ""
 		}
-		checks = append(checks, c)
+		all = append(all, c)
 	}
-	slices.SortFunc(checks, func(a, b CheckRun) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
-	return checks, nil
+	slices.SortStableFunc(all, func(a, b record.CheckRun) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
 }
 
 // Statuses returns all commit statuses of a commit, the newest first.
-func (s *Sandbox) Statuses(repo, sha string) ([]Status, error) {
+func (s *People) Statuses(repo, sha string) ([]record.Status, error) {
 	return s.CommitStatuses(repo, sha, false)
 }
 
 // Files lists the paths of a commit or branch.
-func (s *Sandbox) Files(repo, commit string) ([]string, error) {
+func (s *People) Files(repo, commit string) ([]string, error) {
 	git, err := s.Git(repo)
 	if err != nil {
 		return nil, err
@@ -190,10 +197,36 @@ func (s *Sandbox) Files(repo, commit string) ([]string, error) {
 }
 
 // File returns the content of a file, or false where there is none.
-func (s *Sandbox) File(repo, commit, path string) (string, bool, error) {
+func (s *People) File(repo, commit, path string) (string, bool, error) {
 	git, err := s.Git(repo)
 	if err != nil {
 		return "", false, err
 	}
 	return git.File(context.Background(), commit, path)
+}
+
+// Patch returns what a pull request changes, as a unified diff.
+func (s *People) Patch(repo string, number int) (string, error) {
+	p, err := s.Pull(repo, number)
+	if err != nil {
+		return "", err
+	}
+	git, err := s.Git(repo)
+	if err != nil {
+		return "", err
+	}
+	return git.Patch(context.Background(), p.BaseSHA, p.HeadSHA)
+}
+
+// Commits returns the commits of a pull request, the oldest first.
+func (s *People) Commits(repo string, number int) ([]gitrepo.Info, error) {
+	p, err := s.Pull(repo, number)
+	if err != nil {
+		return nil, err
+	}
+	git, err := s.Git(repo)
+	if err != nil {
+		return nil, err
+	}
+	return git.Log(context.Background(), p.BaseSHA, p.HeadSHA)
 }
