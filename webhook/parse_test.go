@@ -31,57 +31,95 @@ func TestEvents(t *testing.T) {
 		event, payload string
 		want           Event
 	}{
-		"opened": {"pull_request", `{"action":"opened",` + from + `,"installation":{"id":9},` + pr + `}`,
-			with(func(e *Event) { e.Action, e.Merged, e.Installation = "opened", true, 9 })},
-		"edited base": {"pull_request", `{"action":"edited","changes":{"base":{"ref":{"from":"x"}}},` + from + `,` + pr + `}`,
-			with(func(e *Event) { e.Action, e.Merged = "edited", true })},
-		"edited title": {"pull_request", `{"action":"edited","changes":{"title":{"from":"x"}},` + from + `,` + pr + `}`,
+		"opened": {
+			"pull_request", `{"action":"opened",` + from + `,"installation":{"id":9},` + pr + `}`,
+			with(func(e *Event) { e.Action, e.Merged, e.Installation = "opened", true, 9 }),
+		},
+		"edited base": {
+			"pull_request", `{"action":"edited","changes":{"base":{"ref":{"from":"x"}}},` + from + `,` + pr + `}`,
+			with(func(e *Event) { e.Action, e.Merged = "edited", true }),
+		},
+		"edited title": {
+			"pull_request", `{"action":"edited","changes":{"title":{"from":"x"}},` + from + `,` + pr + `}`,
 			with(func(e *Event) {
 				e.Action, e.Merged, e.Ignored = "edited", true, "the pull request was edited, but its base branch is the same"
-			})},
-		"labeled": {"pull_request", `{"action":"labeled",` + from + `,` + pr + `}`,
+			}),
+		},
+		"labeled": {
+			"pull_request", `{"action":"labeled",` + from + `,` + pr + `}`,
 			with(func(e *Event) {
 				e.Action, e.Merged, e.Ignored = "labeled", true, "weir does not act on the action `labeled`"
-			})},
-		"fork": {"pull_request", `{"action":"opened",` + from + `,` + strings.Replace(pr, `"id":7`, `"id":8`, 1) + `}`,
-			with(func(e *Event) { e.Action, e.Merged, e.Fork = "opened", true, true })},
-		"fork that is gone": {"pull_request", `{"action":"closed",` + from + `,` + strings.Replace(pr, `{"id":7}`, `null`, 1) + `}`,
-			with(func(e *Event) { e.Action, e.Merged, e.Fork = "closed", true, true })},
-		"review": {"pull_request_review", `{"action":"submitted","review":{"id":3,"state":"APPROVED","commit_id":"` + sha + `","user":{"login":"bob"}},` + from + `,` + pr + `}`,
+			}),
+		},
+		"fork": {
+			"pull_request", `{"action":"opened",` + from + `,` + strings.Replace(pr, `"id":7`, `"id":8`, 1) + `}`,
+			with(func(e *Event) { e.Action, e.Merged, e.Fork = "opened", true, true }),
+		},
+		"fork that is gone": {
+			"pull_request", `{"action":"closed",` + from + `,` + strings.Replace(pr, `{"id":7}`, `null`, 1) + `}`,
+			with(func(e *Event) { e.Action, e.Merged, e.Fork = "closed", true, true }),
+		},
+		"review": {
+			"pull_request_review", `{"action":"submitted","review":{"id":3,"state":"APPROVED","commit_id":"` + sha + `","user":{"login":"bob"}},` + from + `,` + pr + `}`,
 			with(func(e *Event) {
 				e.Action, e.Review = "submitted", &Review{ID: 3, State: "approved", Author: Actor{Login: "bob"}, Commit: sha}
-			})},
-		"review of a deleted account": {"pull_request_review", `{"action":"dismissed","review":{"id":3,"state":"dismissed","commit_id":"` + sha + `","user":null},` + from + `,` + pr + `}`,
-			with(func(e *Event) { e.Action, e.Review = "dismissed", &Review{ID: 3, State: "dismissed", Commit: sha} })},
-		"comment": {"issue_comment", `{"action":"created","issue":{"number":5,"pull_request":{}},"comment":{"id":4,"body":"weir plan","user":{"login":"app[bot]","type":"Bot"}},` + from + `}`,
-			Event{Action: "created", Repo: "acme/app", Pull: 5, Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Body: "weir plan", Author: Actor{Login: "app[bot]", Bot: true}}}},
-		"bot by login": {"issue_comment", `{"action":"created","issue":{"number":5,"pull_request":{}},"comment":{"id":4,"body":"","user":{"login":"app[bot]"}},` + from + `}`,
-			Event{Action: "created", Repo: "acme/app", Pull: 5, Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Author: Actor{Login: "app[bot]", Bot: true}}}},
-		"comment on an issue": {"issue_comment", `{"action":"created","issue":{"number":5,"pull_request":null},"comment":{"id":4,"body":"x","user":{"login":"bob"}},` + from + `}`,
-			Event{Action: "created", Repo: "acme/app", Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Body: "x", Author: Actor{Login: "bob"}}, Ignored: "the comment is on an issue, not on a pull request"}},
-		"button": {"check_run", `{"action":"requested_action","requested_action":{"identifier":"apply"},"check_run":{"id":6,"name":"weir/apply","head_sha":"` + sha + `","app":{"id":12},"pull_requests":[{"number":5,"base":{"repo":{"id":7}}},{"number":1,"base":{"repo":{"id":8}}}]},` + from + `}`,
-			Event{Action: "requested_action", Repo: "acme/app", Sender: Actor{Login: "ann"}, Head: sha,
-				CheckRun: &CheckRun{ID: 6, Name: "weir/apply", Head: sha, Identifier: "apply", AppID: 12, Pulls: []int{5}}}},
-		"push": {"push", `{"ref":"refs/heads/main","after":"` + sha + `",` + from + `}`,
-			func() Event { e := plain; e.Ref, e.After = "refs/heads/main", sha; return e }()},
-		"push of a tag": {"push", `{"ref":"refs/tags/v1","after":"` + sha + `",` + from + `}`,
+			}),
+		},
+		"review of a deleted account": {
+			"pull_request_review", `{"action":"dismissed","review":{"id":3,"state":"dismissed","commit_id":"` + sha + `","user":null},` + from + `,` + pr + `}`,
+			with(func(e *Event) { e.Action, e.Review = "dismissed", &Review{ID: 3, State: "dismissed", Commit: sha} }),
+		},
+		"comment": {
+			"issue_comment", `{"action":"created","issue":{"number":5,"pull_request":{}},"comment":{"id":4,"body":"weir plan","user":{"login":"app[bot]","type":"Bot"}},` + from + `}`,
+			Event{Action: "created", Repo: "acme/app", Pull: 5, Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Body: "weir plan", Author: Actor{Login: "app[bot]", Bot: true}}},
+		},
+		"bot by login": {
+			"issue_comment", `{"action":"created","issue":{"number":5,"pull_request":{}},"comment":{"id":4,"body":"","user":{"login":"app[bot]"}},` + from + `}`,
+			Event{Action: "created", Repo: "acme/app", Pull: 5, Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Author: Actor{Login: "app[bot]", Bot: true}}},
+		},
+		"comment on an issue": {
+			"issue_comment", `{"action":"created","issue":{"number":5,"pull_request":null},"comment":{"id":4,"body":"x","user":{"login":"bob"}},` + from + `}`,
+			Event{Action: "created", Repo: "acme/app", Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Body: "x", Author: Actor{Login: "bob"}}, Ignored: "the comment is on an issue, not on a pull request"},
+		},
+		"button": {
+			"check_run", `{"action":"requested_action","requested_action":{"identifier":"apply"},"check_run":{"id":6,"name":"weir/apply","head_sha":"` + sha + `","app":{"id":12},"pull_requests":[{"number":5,"base":{"repo":{"id":7}}},{"number":1,"base":{"repo":{"id":8}}}]},` + from + `}`,
+			Event{
+				Action: "requested_action", Repo: "acme/app", Sender: Actor{Login: "ann"}, Head: sha,
+				CheckRun: &CheckRun{ID: 6, Name: "weir/apply", Head: sha, Identifier: "apply", AppID: 12, Pulls: []int{5}},
+			},
+		},
+		"push": {
+			"push", `{"ref":"refs/heads/main","after":"` + sha + `",` + from + `}`,
+			func() Event { e := plain; e.Ref, e.After = "refs/heads/main", sha; return e }(),
+		},
+		"push of a tag": {
+			"push", `{"ref":"refs/tags/v1","after":"` + sha + `",` + from + `}`,
 			func() Event {
 				e := plain
 				e.Ref, e.After, e.Ignored = "refs/tags/v1", sha, "the push is not to a branch"
 				return e
-			}()},
-		"deleted branch": {"push", `{"ref":"refs/heads/x","deleted":true,"after":"` + strings.Repeat("0", 40) + `",` + from + `}`,
+			}(),
+		},
+		"deleted branch": {
+			"push", `{"ref":"refs/heads/x","deleted":true,"after":"` + strings.Repeat("0", 40) + `",` + from + `}`,
 			func() Event {
 				e := plain
 				e.Ref, e.After, e.Ignored = "refs/heads/x", strings.Repeat("0", 40), "the push deleted a branch"
 				return e
-			}()},
-		"merge group": {"merge_group", `{"action":"checks_requested","merge_group":{"head_sha":"` + sha + `","head_ref":"refs/heads/gh-readonly-queue/main/pr-5-x","base_ref":"refs/heads/main"},` + from + `}`,
-			Event{Action: "checks_requested", Repo: "acme/app", Sender: Actor{Login: "ann"}, Head: sha, HeadRef: "gh-readonly-queue/main/pr-5-x", Base: "main"}},
-		"installation": {"installation", `{"action":"created","installation":{"id":9},"sender":{"login":"ann"}}`,
-			Event{Action: "created", Sender: Actor{Login: "ann"}, Installation: 9}},
-		"unknown event": {"star", `{"action":7,"repository":{"full_name":"../.."},"sender":{"login":"ann"}}`,
-			Event{Sender: Actor{Login: "ann"}, Ignored: "weir does not act on star events"}},
+			}(),
+		},
+		"merge group": {
+			"merge_group", `{"action":"checks_requested","merge_group":{"head_sha":"` + sha + `","head_ref":"refs/heads/gh-readonly-queue/main/pr-5-x","base_ref":"refs/heads/main"},` + from + `}`,
+			Event{Action: "checks_requested", Repo: "acme/app", Sender: Actor{Login: "ann"}, Head: sha, HeadRef: "gh-readonly-queue/main/pr-5-x", Base: "main"},
+		},
+		"installation": {
+			"installation", `{"action":"created","installation":{"id":9},"sender":{"login":"ann"}}`,
+			Event{Action: "created", Sender: Actor{Login: "ann"}, Installation: 9},
+		},
+		"unknown event": {
+			"star", `{"action":7,"repository":{"full_name":"../.."},"sender":{"login":"ann"}}`,
+			Event{Sender: Actor{Login: "ann"}, Ignored: "weir does not act on star events"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, reason := parse(tt.event, []byte(tt.payload))
@@ -96,8 +134,8 @@ func TestEvents(t *testing.T) {
 }
 
 func TestBadPayloads(t *testing.T) {
-	replace := func(old, new string) string {
-		return strings.Replace(`{"action":"opened",`+from+`,`+pr+`}`, old, new, 1)
+	replace := func(old, with string) string {
+		return strings.Replace(`{"action":"opened",`+from+`,`+pr+`}`, old, with, 1)
 	}
 	for payload, want := range map[string]string{
 		replace(`"number":5`, `"number":0`):        "field pull_request.number is missing",

@@ -68,7 +68,7 @@ func (q *Queue) Accept(ctx context.Context, delivery string, jobs ...Job) (fresh
 	q.accepting = true
 	q.mu.Unlock()
 	if lead {
-		go q.acceptAll()
+		go q.acceptAll(context.WithoutCancel(ctx))
 	}
 	select {
 	case <-a.done:
@@ -81,7 +81,7 @@ func (q *Queue) Accept(ctx context.Context, delivery string, jobs ...Job) (fresh
 // acceptAll commits until nobody waits. Those who wait behind a commit share
 // the next one, so that many deliveries of one pull request never conflict
 // with each other.
-func (q *Queue) acceptAll() {
+func (q *Queue) acceptAll(ctx context.Context) {
 	for {
 		q.mu.Lock()
 		n, keys := 0, 0
@@ -95,8 +95,8 @@ func (q *Queue) acceptAll() {
 		if n == 0 {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
-		err := retry(ctx, func() error { return q.acceptGroup(ctx, group) })
+		try, cancel := context.WithTimeout(ctx, acceptTime)
+		err := retry(try, func() error { return q.acceptGroup(try, group) })
 		cancel()
 		for _, a := range group {
 			if err != nil {

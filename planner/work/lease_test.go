@@ -66,12 +66,12 @@ func TestI5_AJobOfADeadWorkerIsDone(t *testing.T) {
 			d := newDiary()
 			do := func(_ context.Context, j Job) error {
 				d.note("attempt %d, crashes %d", j.Attempt, j.Crashes)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				return nil
 			}
 			stop1 := start(t, q1, 1, do)
 			accept(t, q1, "d", job(Apply, 1))
-			time.Sleep(20 * time.Second)
+			pass(20 * time.Second)
 			first.dead.Store(true)
 			q2 := &Queue{Store: s, Worker: "same", Lease: 30 * time.Second, Exclusive: exclusive}
 			stop2 := start(t, q2, 1, do)
@@ -102,10 +102,10 @@ func TestALivingWorkerKeepsItsJobs(t *testing.T) {
 			stops = append(stops, start(t, q, 1, doer(d, time.Hour)))
 		}
 		q := &Queue{Store: s}
-		time.Sleep(500 * time.Millisecond)
+		pass(500 * time.Millisecond)
 		accept(t, q, "", job(Apply, 1))
 		for range 100 {
-			time.Sleep(20 * time.Second)
+			pass(20 * time.Second)
 			accept(t, q, "", job(Plan, 1))
 		}
 		quiet(t, q)
@@ -132,11 +132,11 @@ func TestI4_AWorkerWithoutStoreStopsFirst(t *testing.T) {
 		q1 := &Queue{Store: cut, Lease: 30 * time.Second}
 		stop1 := start(t, q1, 1, do)
 		accept(t, q1, "d", job(Plan, 1))
-		time.Sleep(15 * time.Second) // renewed at 10 s
+		pass(15 * time.Second) // renewed at 10 s
 		cut.dead.Store(true)
 		q2 := &Queue{Store: s, Lease: 30 * time.Second}
 		stop2 := start(t, q2, 1, do)
-		time.Sleep(25 * time.Second)
+		pass(25 * time.Second)
 		cut.dead.Store(false) // and is back
 		quiet(t, q2)
 		stop2()
@@ -163,13 +163,13 @@ func TestI4_AFenceFallsWithTheJob(t *testing.T) {
 				if err != nil {
 					t.Errorf("Fence of a job that is held: %v", err)
 				}
-				time.Sleep(time.Minute) // many signs of life
+				pass(time.Minute) // many signs of life
 				accept(t, q1, "", job(Gate, 1), job(Plan, 1))
 				if err := s.Commit(ctx, fence, store.Write{Key: target}); err != nil {
 					t.Errorf("a commit with a fence that stands: %v", err)
 				}
 				cut.dead.Store(true)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				if err := s.Commit(context.Background(), fence, store.Write{Key: target}); !isConflict(err) {
 					t.Errorf("a commit with a fence that fell: %v, want a conflict", err)
 				}
@@ -182,9 +182,9 @@ func TestI4_AFenceFallsWithTheJob(t *testing.T) {
 				return nil
 			})
 			accept(t, q1, "", job(Apply, 1))
-			time.Sleep(61 * time.Second)
+			pass(61 * time.Second)
 			stop2 := start(t, q2, 1, func(_ context.Context, j Job) error {
-				time.Sleep(5 * time.Minute)
+				pass(5 * time.Minute)
 				return nil
 			})
 			quiet(t, q2)
@@ -218,7 +218,7 @@ func TestI9_AJobThatKillsItsWorkerIsGivenUp(t *testing.T) {
 				m.dead.Store(true)
 				return nil
 			})
-			time.Sleep(time.Second)
+			pass(time.Second)
 			stop()
 		}
 		for i, want := range []string{"attempt 1", "attempt 2", "attempt 3", "attempt 4", "given up after 4: " + ErrCrashed.Error(), "given up after 5: " + ErrCrashed.Error()} {
@@ -318,10 +318,10 @@ func crash(t *testing.T, exclusive bool, fault storetest.Fault, dies int) {
 	for _, at := range []int{dies, dies/2 + 1, 0} {
 		m := &mortal{Store: s, dies: at, fault: fault}
 		q := &Queue{Store: m, Worker: "same", Exclusive: exclusive, Lease: 9 * time.Second}
-		stops = append(stops, start(t, q, 2, func(context.Context, Job) error { time.Sleep(7 * time.Second); return nil }))
+		stops = append(stops, start(t, q, 2, func(context.Context, Job) error { pass(7 * time.Second); return nil }))
 		g.send(q)
 		for range 60 {
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if m.dead.Load() {
 				break
 			}
@@ -362,7 +362,6 @@ type world struct {
 	mu    sync.Mutex
 	doing map[int]*process // who does a job of a pull request
 	done  map[string]int   // by delivery: how often its job came to its end
-	log   []string
 }
 
 type process struct {
@@ -442,7 +441,7 @@ func TestI5_Model(t *testing.T) {
 					}
 					w.send(p, fmt.Sprint("d", n), j)
 				}
-				time.Sleep(time.Duration(s.Wait) * time.Second / 10)
+				pass(time.Duration(s.Wait) * time.Second / 10)
 			}
 			w.start()
 			last := w.procs[len(w.procs)-1]
@@ -540,7 +539,7 @@ func TestTakingAJobBackNeedsAnUnmovedLease(t *testing.T) {
 			return records[0].Version
 		}
 		before := seen()
-		time.Sleep(11 * time.Second) // it beats
+		pass(11 * time.Second) // it beats
 		after := seen()
 		q2.init()
 		take := func(unmoved store.Version) error {

@@ -274,13 +274,15 @@ func TestGet(t *testing.T) {
 		if err != nil || len(jobs) != 1 {
 			t.Fatalf("Jobs = %v, %v", jobs, err)
 		}
-		want := Job{ID: jobs[0].ID, Kind: Apply, Repo: "acme/app", Pull: 1, Actor: "ann", Delivery: "d",
-			Command: &Command{Dir: "a", Comment: 5}, Accepted: time.Now().UTC(), State: Queued}
+		want := Job{
+			ID: jobs[0].ID, Kind: Apply, Repo: "acme/app", Pull: 1, Actor: "ann", Delivery: "d",
+			Command: &Command{Dir: "a", Comment: 5}, Accepted: time.Now().UTC(), State: Queued,
+		}
 		got, ok, err := q.Get(t.Context(), want.ID)
 		if diff := cmp.Diff(want, got); diff != "" || !ok || err != nil {
 			t.Errorf("Get = %v, %v (-want +got):\n%s", ok, err, diff)
 		}
-		stop := start(t, q, 1, func(context.Context, Job) error { time.Sleep(time.Second); return nil })
+		stop := start(t, q, 1, func(context.Context, Job) error { pass(time.Second); return nil })
 		if err := q.Quiet(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -314,7 +316,7 @@ func TestPurge(t *testing.T) {
 			stop()
 		}
 		run()
-		time.Sleep(24 * time.Hour)
+		pass(24 * time.Hour)
 		accept(t, q, "new", job(Help, 1))
 		run()
 		accept(t, q, "waiting", job(Help, 1))

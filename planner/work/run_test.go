@@ -40,6 +40,9 @@ func (d *diary) want(t *testing.T, want ...string) {
 	}
 }
 
+// pass lets time pass, which in these tests is not the world's.
+func pass(d time.Duration) { <-time.After(d) }
+
 // quiet waits until q has nothing to do.
 func quiet(t *testing.T, q *Queue) {
 	t.Helper()
@@ -79,12 +82,12 @@ func TestRunPolls(t *testing.T) {
 		stop := start(t, q, 1, func(context.Context, Job) error { return nil })
 		synctest.Wait()
 		accept(t, &Queue{Store: s.Store}, "", job(Plan, 1)) // another process
-		time.Sleep(1100 * time.Millisecond)
+		pass(1100 * time.Millisecond)
 		if got := states(t, q, 1); got != "plan:done" {
 			t.Errorf("a second after another process accepted it: %s", got)
 		}
 		s.Reset()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if c := s.Calls(); c.Lists > 61 || c.Gets+c.Commits > 0 {
 			t.Errorf("a minute without work took %+v", c)
 		}
@@ -98,14 +101,14 @@ func TestRunTakesTurns(t *testing.T) {
 		for range 3 {
 			accept(t, q, "", job(Apply, 1))
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		accept(t, q, "", job(Apply, 2))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		accept(t, q, "", job(Apply, 3), job(Apply, 3))
 		d := newDiary()
 		stop := start(t, q, 1, func(_ context.Context, j Job) error {
 			d.note("%d", j.Pull)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			return nil
 		})
 		quiet(t, q)
@@ -130,7 +133,7 @@ func TestRunBoundsWorkersAndKeepsPullRequestsApart(t *testing.T) {
 			busy[j.Pull] = true
 			most = max(most, len(busy))
 			mu.Unlock()
-			time.Sleep(time.Second)
+			pass(time.Second)
 			mu.Lock()
 			delete(busy, j.Pull)
 			mu.Unlock()
@@ -216,7 +219,7 @@ func TestI5_ANewerHeadIsPlannedNext(t *testing.T) {
 			d := newDiary()
 			stop := start(t, q, 2, doer(d, time.Minute))
 			accept(t, q, "d1", job(Plan, 1))
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			accept(t, q, "d2", job(Plan, 1), job(Plan, 1))
 			quiet(t, q)
 			stop()
@@ -235,7 +238,7 @@ func TestI5_ANewerHeadFromAnotherProcess(t *testing.T) {
 		d := newDiary()
 		stop := start(t, q, 2, doer(d, time.Minute))
 		accept(t, q, "d1", job(Plan, 1))
-		time.Sleep(9500 * time.Millisecond)
+		pass(9500 * time.Millisecond)
 		accept(t, &Queue{Store: q.Store}, "d2", job(Close, 1)) // seen at the next poll
 		quiet(t, q)
 		stop()
@@ -250,11 +253,11 @@ func TestI4_AnApplyIsNotCutShort(t *testing.T) {
 			d := newDiary()
 			stop := start(t, q, 2, doer(d, time.Hour))
 			accept(t, q, "d1", job(kind, 1))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			accept(t, q, "d2", job(Plan, 1))
 			accept(t, q, "d3", job(Unlock, 1))
 			accept(t, q, "d4", job(Close, 1))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			stop() // waits for it
 			d.want(t, fmt.Sprintf("0s: %s begins", kind), fmt.Sprintf("1h0m0s: %s ends", kind))
 			if n, err := q.Pending(t.Context()); n != 2 || err != nil { // close and unlock
@@ -271,7 +274,7 @@ func TestShutdownSendsPlansBack(t *testing.T) {
 		d := newDiary()
 		accept(t, q, "", job(Plan, 1), Job{Kind: MergeGroup, Repo: "acme/app", Head: "abc"})
 		stop := start(t, q, 2, doer(d, time.Hour))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		accept(t, q, "", job(Plan, 2)) // no worker for it any more
 		stop()
 		if took := time.Since(d.began); took != time.Minute+5*time.Second {
@@ -380,7 +383,7 @@ func TestRunDoesNotSpin(t *testing.T) {
 			return storetest.None
 		}
 		stop := start(t, q, 4, func(context.Context, Job) error { return nil })
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if c := s.Calls(); c.Commits > 62 || c.Lists > 62 {
 			t.Errorf("a minute without disk took %+v", c)
 		}
@@ -405,7 +408,7 @@ func TestRunPassesBrokenLines(t *testing.T) {
 			t.Error("a job was added to a broken line")
 		}
 		stop := start(t, q, 1, func(context.Context, Job) error { return nil })
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		stop()
 		if got := states(t, q, 1); got != "plan:done" {
 			t.Errorf("jobs: %s", got)
