@@ -128,8 +128,18 @@ func TestI6_RemoveIsExact(t *testing.T) {
 	ctx := context.Background()
 	a := opened(t, t.TempDir())
 	others := []Scope{
-		{"acme/app", 12}, {"acme/app", 2}, {"acme/app", 11}, {"acme/app", 0}, {"acme/app-infra", 1}, {"acme/ap", 1},
-		{"acme/App", 1}, {"acme2/app", 1}, {"cme/app", 1}, {"acme/.app", 1}, {"acme/app.attrs", 1}, {"app/acme", 1},
+		{"acme/app", 12},
+		{"acme/app", 2},
+		{"acme/app", 11},
+		{"acme/app", 0},
+		{"acme/app-infra", 1},
+		{"acme/ap", 1},
+		{"acme/App", 1},
+		{"acme2/app", 1},
+		{"cme/app", 1},
+		{"acme/.app", 1},
+		{"acme/app.attrs", 1},
+		{"app/acme", 1},
 	}
 	data := []byte("the same content everywhere")
 	for _, s := range append(others, acme) {
@@ -162,8 +172,20 @@ func TestI6_ScopeIsNoPath(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	a := opened(t, dir)
 	for _, s := range []Scope{
-		{"", 1}, {"acme", 1}, {"acme/", 1}, {"/app", 1}, {"acme/app/x", 1}, {"../app", 1}, {"acme/..", 1}, {"./app", 1},
-		{"acme/app\x00", 1}, {"acme/a pp", 1}, {`acme\x/app`, 1}, {"acme/app", -1}, {"acme/app\n", 1}, {"äcme/app", 1},
+		{"", 1},
+		{"acme", 1},
+		{"acme/", 1},
+		{"/app", 1},
+		{"acme/app/x", 1},
+		{"../app", 1},
+		{"acme/..", 1},
+		{"./app", 1},
+		{"acme/app\x00", 1},
+		{"acme/a pp", 1},
+		{`acme\x/app`, 1},
+		{"acme/app", -1},
+		{"acme/app\n", 1},
+		{"äcme/app", 1},
 	} {
 		if _, err := a.Put(ctx, s, []byte("x")); err == nil {
 			t.Errorf("put in %q: no error", s)

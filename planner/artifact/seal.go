@@ -46,7 +46,7 @@ func header(sealedKey []byte) ([]byte, error) {
 		return nil, fmt.Errorf("a sealed key of %d bytes is too long", len(sealedKey))
 	}
 	h := append([]byte(magic), version)
-	h = binary.BigEndian.AppendUint16(h, uint16(len(sealedKey))) // #nosec G115 -- checked above
+	h = binary.BigEndian.AppendUint16(h, uint16(len(sealedKey)))
 	return append(h, sealedKey...), nil
 }
 

@@ -3,6 +3,7 @@ package github
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -49,8 +50,10 @@ func (g *Client) PullRequest(ctx context.Context, repo string, number int) (plan
 		p.MergedAs = pr.GetMergeCommitSHA()
 	}
 	if p.Head == "" || p.Base == "" || p.CloneURL == "" {
-		return planner.PullRequest{}, &Error{What: "read pull request " + pull(repo, number), Status: http.StatusOK,
-			Message: "the answer lacks the head, the base or the clone URL"}
+		return planner.PullRequest{}, &Error{
+			What: "read pull request " + pull(repo, number), Status: http.StatusOK,
+			Message: "the answer lacks the head, the base or the clone URL",
+		}
 	}
 	return p, nil
 }
@@ -158,7 +161,8 @@ func (g *Client) Member(ctx context.Context, team, login string) (bool, error) {
 	c := rest.Get("orgs/"+url.PathEscape(org)+"/teams/"+url.PathEscape(slug)+"/memberships/"+url.PathEscape(login), &membership)
 	c.Absent = true
 	_, err := g.api.In(ctx, org, fmt.Sprintf("ask whether %s is in %s", login, team), c)
-	if rest.StatusOf(err) == http.StatusNotFound {
+	var lost *NotServedError
+	if rest.StatusOf(err) == http.StatusNotFound || errors.As(err, &lost) {
 		return false, nil
 	}
 	return membership.State == "active", err

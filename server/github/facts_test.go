@@ -64,8 +64,10 @@ func TestPullRequest(t *testing.T) {
 		"fork":           {m{"head": m{"ref": "bucket", "sha": "h1", "repo": m{"id": 6}}}, func(p *planner.PullRequest) { p.Fork = true }},
 		"fork gone":      {m{"head": m{"ref": "bucket", "sha": "h1", "repo": nil}}, func(p *planner.PullRequest) { p.Fork = true }},
 		"deleted author": {m{"user": nil}, func(p *planner.PullRequest) { p.Author = "ghost" }},
-		"credentials in a URL": {m{"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://x:y@github.example/acme/app.git"}}},
-			func(*planner.PullRequest) {}},
+		"credentials in a URL": {
+			m{"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://x:y@github.example/acme/app.git"}}},
+			func(*planner.PullRequest) {},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			apart(t, func(t *testing.T, ctx context.Context, h *host) {
@@ -192,6 +194,7 @@ func TestMember(t *testing.T) {
 				{"acme/platform", "carol", false, false},
 				{"acme/platform", "dave", false, false},
 				{"acme/nobody", "bob", false, false},
+				{"elsewhere/platform", "bob", false, false},
 				{"acme/platform", "ghost", false, false},
 				{"acme/platform", "eve", false, true},
 				{"platform", "bob", false, true},
@@ -305,7 +308,8 @@ func TestRequiredChecks(t *testing.T) {
 			checks = append(checks, m{"context": n, "integration_id": 1})
 		}
 		return fixed(http.StatusOK, []any{
-			m{"type": "deletion"}, m{"type": "a kind that is newer than weir", "parameters": m{"x": 1}},
+			m{"type": "deletion"},
+			m{"type": "a kind that is newer than weir", "parameters": m{"x": 1}},
 			m{"type": "required_status_checks", "parameters": m{"required_status_checks": checks}},
 		})
 	}

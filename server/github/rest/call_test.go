@@ -82,20 +82,32 @@ func TestRepetitionAndLimits(t *testing.T) {
 		want want
 	}{
 		{"fine", read, func() []http.HandlerFunc { return nil }, want{calls: 1, ok: true}},
-		{"two 5xx", read, func() []http.HandlerFunc { return []http.HandlerFunc{status(502), status(503)} },
-			want{calls: 3, ok: true, least: 700 * time.Millisecond, most: 5 * time.Second}},
-		{"5xx for ever", read, func() []http.HandlerFunc {
-			return []http.HandlerFunc{status(500), status(502), status(504), status(502)}
+		{
+			"two 5xx", read, func() []http.HandlerFunc { return []http.HandlerFunc{status(502), status(503)} },
+			want{calls: 3, ok: true, least: 700 * time.Millisecond, most: 5 * time.Second},
 		},
-			want{calls: 3, status: 504, unclear: true, most: 5 * time.Second}},
-		{"broken connections", read, func() []http.HandlerFunc { return []http.HandlerFunc{broken, broken} },
-			want{calls: 3, ok: true, most: 5 * time.Second}},
-		{"a post that may be repeated", again, func() []http.HandlerFunc { return []http.HandlerFunc{broken, status(502)} },
-			want{calls: 3, ok: true, most: 5 * time.Second}},
-		{"a post that may not", post, func() []http.HandlerFunc { return []http.HandlerFunc{status(502)} },
-			want{calls: 1, status: 502, unclear: true}},
-		{"a post that broke", post, func() []http.HandlerFunc { return []http.HandlerFunc{broken} },
-			want{calls: 1, unclear: true}},
+		{
+			"5xx for ever", read, func() []http.HandlerFunc {
+				return []http.HandlerFunc{status(500), status(502), status(504), status(502)}
+			},
+			want{calls: 3, status: 504, unclear: true, most: 5 * time.Second},
+		},
+		{
+			"broken connections", read, func() []http.HandlerFunc { return []http.HandlerFunc{broken, broken} },
+			want{calls: 3, ok: true, most: 5 * time.Second},
+		},
+		{
+			"a post that may be repeated", again, func() []http.HandlerFunc { return []http.HandlerFunc{broken, status(502)} },
+			want{calls: 3, ok: true, most: 5 * time.Second},
+		},
+		{
+			"a post that may not", post, func() []http.HandlerFunc { return []http.HandlerFunc{status(502)} },
+			want{calls: 1, status: 502, unclear: true},
+		},
+		{
+			"a post that broke", post, func() []http.HandlerFunc { return []http.HandlerFunc{broken} },
+			want{calls: 1, unclear: true},
+		},
 		{"refused", read, func() []http.HandlerFunc { return []http.HandlerFunc{status(422)} }, want{calls: 1, status: 422}},
 		{"forbidden", post, func() []http.HandlerFunc { return []http.HandlerFunc{status(403)} }, want{calls: 1, status: 403}},
 		{"missing", read, func() []http.HandlerFunc { return []http.HandlerFunc{status(404)} }, want{calls: 1, status: 404}},
@@ -120,18 +132,24 @@ func TestRepetitionAndLimits(t *testing.T) {
 				answer(w, http.StatusOK, 1)
 			}}
 		}, want{calls: 1, ok: true}},
-		{"secondary limit", post, func() []http.HandlerFunc { return []http.HandlerFunc{secondary("Retry-After", "30")} },
-			want{calls: 2, ok: true, least: 30 * time.Second, most: 35 * time.Second}},
+		{
+			"secondary limit", post, func() []http.HandlerFunc { return []http.HandlerFunc{secondary("Retry-After", "30")} },
+			want{calls: 2, ok: true, least: 30 * time.Second, most: 35 * time.Second},
+		},
 		{"secondary limit twice", post, func() []http.HandlerFunc {
 			return []http.HandlerFunc{secondary("Retry-After", "30"), secondary("Retry-After", "45")}
 		}, want{calls: 3, ok: true, least: 75 * time.Second, most: 80 * time.Second}},
 		{"secondary limit that does not say how long", post, func() []http.HandlerFunc {
 			return []http.HandlerFunc{secondary("X-RateLimit-Remaining", "4000", "X-RateLimit-Reset", reset(40*time.Minute))}
 		}, want{calls: 2, ok: true, least: time.Minute, most: 65 * time.Second}},
-		{"secondary limit, long", post, func() []http.HandlerFunc { return []http.HandlerFunc{secondary("Retry-After", "600")} },
-			want{calls: 1, limited: true}},
-		{"a plain 429", post, func() []http.HandlerFunc { return []http.HandlerFunc{status(429, "Retry-After", "5")} },
-			want{calls: 2, ok: true, least: 5 * time.Second, most: 8 * time.Second}},
+		{
+			"secondary limit, long", post, func() []http.HandlerFunc { return []http.HandlerFunc{secondary("Retry-After", "600")} },
+			want{calls: 1, limited: true},
+		},
+		{
+			"a plain 429", post, func() []http.HandlerFunc { return []http.HandlerFunc{status(429, "Retry-After", "5")} },
+			want{calls: 2, ok: true, least: 5 * time.Second, most: 8 * time.Second},
+		},
 		{"secondary limits for ever", post, func() []http.HandlerFunc {
 			var all []http.HandlerFunc
 			for range 50 {
@@ -316,8 +334,11 @@ func TestI8_RedirectsDoNotLeakTheToken(t *testing.T) {
 	ctx := context.Background()
 
 	for _, c := range []Call{
-		Get("away", nil), {Method: http.MethodPost, Path: "away", Body: 1}, Get(thief.URL+"/direct", nil),
-		{Method: http.MethodPost, Path: "found", Body: 1, Once: true}, Get("loop", nil),
+		Get("away", nil),
+		{Method: http.MethodPost, Path: "away", Body: 1},
+		Get(thief.URL+"/direct", nil),
+		{Method: http.MethodPost, Path: "found", Body: 1, Once: true},
+		Get("loop", nil),
 	} {
 		c.Once = true
 		if _, err := g.In(ctx, "acme/app", "go", c); err == nil || strings.Contains(err.Error(), "ghp_") {

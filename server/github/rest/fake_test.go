@@ -189,9 +189,12 @@ func checkJWT(token string) error {
 	if err == nil {
 		err = json.Unmarshal(b, &claims)
 	}
+	if err != nil {
+		return err
+	}
 	now := time.Now().Unix()
-	if err != nil || claims.Iss != strconv.Itoa(testApp) || claims.Iat > now || claims.Exp <= now || claims.Exp > now+600 {
-		return fmt.Errorf("claims %+v at %d, %v", claims, now, err)
+	if claims.Iss != strconv.Itoa(testApp) || claims.Iat > now || claims.Exp <= now || claims.Exp > now+600 {
+		return fmt.Errorf("claims %+v at %d", claims, now)
 	}
 	return nil
 }

@@ -85,9 +85,16 @@ func TestRepoPath(t *testing.T) {
 		{"acme/app", []string{"branches", "release/1.0"}, "repos/acme/app/branches/release%2F1.0"},
 		{"acme/app", []string{"branches", "a b?#%"}, "repos/acme/app/branches/a%20b%3F%23%25"},
 		{"acme/app", []string{"collaborators", "dependabot[bot]"}, "repos/acme/app/collaborators/dependabot%5Bbot%5D"},
-		{"acme", nil, ""}, {"acme/", nil, ""}, {"/app", nil, ""}, {"acme/app/x", nil, ""}, {"", nil, ""},
-		{"acme/..", nil, ""}, {"../app", nil, ""}, {"./app", nil, ""},
-		{"acme/app", []string{"collaborators", ".."}, ""}, {"acme/app", []string{""}, ""},
+		{"acme", nil, ""},
+		{"acme/", nil, ""},
+		{"/app", nil, ""},
+		{"acme/app/x", nil, ""},
+		{"", nil, ""},
+		{"acme/..", nil, ""},
+		{"../app", nil, ""},
+		{"./app", nil, ""},
+		{"acme/app", []string{"collaborators", ".."}, ""},
+		{"acme/app", []string{""}, ""},
 	} {
 		got, err := RepoPath(test.repo, test.parts...)
 		if got != test.want || (err == nil) != (test.want != "") {

@@ -88,10 +88,8 @@ func (g *Client) session(ctx context.Context, repo string) (*session, error) {
 	})
 	select {
 	case r := <-ch:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		return r.Val.(*session), nil
+		s, _ := r.Val.(*session) // nil with an error
+		return s, r.Err
 	case <-ctx.Done():
 		return nil, &Error{What: "find the App's installation for " + repo, Message: ctx.Err().Error(), cause: ctx.Err()}
 	}
