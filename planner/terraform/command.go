@@ -68,10 +68,11 @@ func (p *project) newWorkspaceCommand() child.Command {
 }
 
 // extraFlags are what a person may add to a plan. Everything that names
-// another file to write, another state, or weakens locking is missing.
+// another file to write, another state, or weakens locking is missing; so is
+// -refresh-only, whose plans change the state without saying so in their data.
 var extraFlags = map[string]bool{
 	"target": true, "exclude": true, "replace": true, "var": true, "parallelism": true, // take a value
-	"destroy": false, "refresh-only": false, "refresh": false, // take none, or =true and =false
+	"destroy": false, "refresh": false, // take none, or =true and =false
 }
 
 // checkExtra says what is wrong with the arguments that a person added, or "".
@@ -83,7 +84,7 @@ func checkExtra(extra []string) string {
 		case !strings.HasPrefix(arg, "-"):
 			return fmt.Sprintf("%q is not an option of plan; write options as -target=ADDRESS", arg)
 		case !known:
-			return fmt.Sprintf("the option %q cannot be given here; these can: -target=, -exclude=, -replace=, -var=, -parallelism=, -destroy, -refresh-only, -refresh=", "-"+name)
+			return fmt.Sprintf("the option %q cannot be given here; these can: -target=, -exclude=, -replace=, -var=, -parallelism=, -destroy, -refresh=", "-"+name)
 		case takes && !hasValue:
 			return fmt.Sprintf("the option -%s needs a value: -%s=…", name, name)
 		case !takes && hasValue && value != "true" && value != "false":

@@ -60,10 +60,16 @@ func TestFailureIsCleaned(t *testing.T) {
 		o    child.Outcome
 		want string
 	}{
-		{"boxes and colours", child.Outcome{Code: 1, Stderr: "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: x\x1b[0m\n│ \n│   on main.tf line 3:\n│    3:   y = 1\n╵\n╷\n│ Error: z\n╵\n"},
-			"Error: x\n\n  on main.tf line 3:\n   3:   y = 1\n\nError: z"},
-		{"paths", child.Outcome{Code: 1, Stderr: "Error: in /srv/weir/trees/acme/1/envs/prod/a.tf and /srv/weir/trees/acme/1/modules/m.tf\nin /mnt/weir/trees/acme/1 and /srv/weir/data/7/modules/x\n"},
-			"Error: in a.tf and modules/m.tf\nin . and .terraform/modules/x"},
+		{
+			"boxes and colours",
+			child.Outcome{Code: 1, Stderr: "\x1b[31m╷\x1b[0m\n\x1b[31m│\x1b[0m \x1b[1mError: x\x1b[0m\n│ \n│   on main.tf line 3:\n│    3:   y = 1\n╵\n╷\n│ Error: z\n╵\n"},
+			"Error: x\n\n  on main.tf line 3:\n   3:   y = 1\n\nError: z",
+		},
+		{
+			"paths",
+			child.Outcome{Code: 1, Stderr: "Error: in /srv/weir/trees/acme/1/envs/prod/a.tf and /srv/weir/trees/acme/1/modules/m.tf\nin /mnt/weir/trees/acme/1 and /srv/weir/data/7/modules/x\n"},
+			"Error: in a.tf and modules/m.tf\nin . and .terraform/modules/x",
+		},
 		{"secrets", child.Outcome{Code: 1, Stderr: "Error: token s3cr3t! is wrong"}, "Error: token (sensitive) is wrong"},
 		{"the server's own configuration", child.Outcome{Code: 1, Stderr: "There are some problems with the CLI configuration:\n╷\n│ Warning: x\n╵\n\n\nError: y\n"}, "Error: y"},
 		{"nothing said", child.Outcome{Code: 4}, "terraform plan failed with exit code 4 and said nothing."},

@@ -64,9 +64,9 @@ func (p *project) initialise(ctx context.Context, o initOptions) (*Failure, erro
 			lock = planned
 		}
 	}
-	print := p.fingerprint()
+	fingerprint := p.fingerprint()
 	known := p.readRecord()
-	if !o.force && !p.source.Volatile && known.Fingerprint == print && (source.SameLock(lock, known.Before) || source.SameLock(lock, known.After)) {
+	if !o.force && !p.source.Volatile && known.Fingerprint == fingerprint && (source.SameLock(lock, known.Before) || source.SameLock(lock, known.After)) {
 		if len(lock) == 0 && len(known.After) > 0 {
 			return nil, p.generate(lockPath, known.After)
 		}
@@ -108,7 +108,7 @@ func (p *project) initialise(ctx context.Context, o initOptions) (*Failure, erro
 			return nil, fmt.Errorf("remember provider cache: %w", err)
 		}
 	}
-	if err := writeJSON(p.recordPath(), record{Fingerprint: print, Before: p.lockBefore, After: after}); err != nil {
+	if err := writeJSON(p.recordPath(), record{Fingerprint: fingerprint, Before: p.lockBefore, After: after}); err != nil {
 		return nil, fmt.Errorf("remember init: %w", err)
 	}
 	return nil, nil

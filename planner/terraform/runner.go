@@ -70,7 +70,7 @@ func (r *Runner) tempDir() string {
 // function that lets go of it.
 func (r *Runner) hold(ctx context.Context, name string) (func(), error) {
 	place, _ := r.busy.LoadOrStore(name, make(chan struct{}, 1))
-	held := place.(chan struct{}) //nolint:forcetypeassert // nothing else is stored
+	held := place.(chan struct{}) //nolint:errcheck // nothing else is stored
 	select {
 	case held <- struct{}{}:
 		return func() { <-held }, nil
@@ -136,8 +136,8 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 	}
 	for _, file := range t.VarFiles {
 		path := filepath.Join(dir, filepath.FromSlash(file))
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			path = resolved
 		}
 		if filepath.IsAbs(file) || !source.Inside(root, path) {
 			return refuse("the variables file %s is not inside the repository", file)
@@ -169,6 +169,9 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 
 // placeState decides where the state of a project without a backend is.
 func (p *project) placeState() error {
+	if p.source.LostState {
+		p.notes = append(p.notes, `the backend "local" keeps the state in the checkout, which is removed with the pull request; give it an absolute path, or use another backend`)
+	}
 	if p.target.State == "" || p.source.Backend != "" {
 		return nil
 	}
@@ -311,9 +314,17 @@ func (r *Runner) Apply(ctx context.Context, t Target, planFile string) (string, 
 		}
 		return "", failure, err
 	}
-	text := &child.Clip{Max: maxText}
-	o, err := p.run(ctx, p.applyCommand(planFile), text, false)
-	output := p.clean(dropNoise(text.String()))
+	output, o, err := p.apply(ctx, planFile)
+	if err == nil && o.Code != 0 && output == "" && asksForInit(o.Stderr) {
+		// It has not begun: something that init had put there is gone.
+		failure, err = p.initialise(ctx, initOptions{force: true, planFile: planFile})
+		if failure != nil {
+			return "", failure, nil
+		}
+		if err == nil {
+			output, o, err = p.apply(ctx, planFile)
+		}
+	}
 	if err != nil {
 		return output, nil, fmt.Errorf("apply %s: %w", t.Dir, err)
 	}
@@ -323,6 +334,12 @@ func (r *Runner) Apply(ctx context.Context, t Target, planFile string) (string, 
 		return output, failure, nil
 	}
 	return output, nil, nil
+}
+
+func (p *project) apply(ctx context.Context, planFile string) (string, child.Outcome, error) {
+	text := &child.Clip{Max: maxText}
+	o, err := p.run(ctx, p.applyCommand(planFile), text, false)
+	return p.clean(dropNoise(text.String())), o, err
 }
 
 func (p *project) run(ctx context.Context, c child.Command, out io.Writer, data bool) (child.Outcome, error) {

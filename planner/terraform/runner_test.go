@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestPlanAndApply(t *testing.T) {
@@ -376,5 +377,92 @@ func TestExtraReachesPlan(t *testing.T) {
 	target.Extra = []string{"-var=v=by hand"}
 	if plan, _ = b.plan(target); plan.Summary.Create != 2 || !strings.Contains(plan.Text, "by hand") {
 		t.Errorf("got %+v\n%s", plan.Summary, plan.Text)
+	}
+}
+
+// Providers may vanish from the cache between plan and apply. Terraform
+// refuses before it begins, and is not made to begin twice.
+func TestI4_ApplyThatHasNotBegunIsInitialisedAgain(t *testing.T) {
+	for _, test := range []struct{ name, first, ran string }{
+		{"refused at once", "", "init apply init apply"},
+		{"refused after the first resource", "terraform_data.a: Creating...", "init apply"},
+	} {
+		b := newBench(t, map[string]string{"p/main.tf": "module \"m\" {\n  source = \"./m\"\n}\n"})
+		dir := t.TempDir()
+		script := fmt.Sprintf(`#!/bin/sh
+case "$1" in
+init) exit 0;;
+apply)
+  if [ -e %[1]s/asked ]; then echo done; exit 0; fi
+  touch %[1]s/asked
+  printf '%%s' '%[2]s'
+  echo 'Error: Required plugins are not installed' >&2
+  exit 1;;
+esac
+`, dir, test.first)
+		b.Binary = filepath.Join(dir, "terraform")
+		if err := os.WriteFile(b.Binary, []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		output, failure, err := b.Apply(t.Context(), b.target("p"), filepath.Join(dir, "plan"))
+		if err != nil || (failure != nil) != (test.first != "") || test.first == "" && output != "done" {
+			t.Errorf("%s: got %q, %+v, %v", test.name, output, failure, err)
+		}
+		if got := b.ran.take(); got != test.ran {
+			t.Errorf("%s: ran %q, want %q", test.name, got, test.ran)
+		}
+	}
+}
+
+func TestCancelledPlanIsAnError(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": "resource \"terraform_data\" \"a\" {}\n"})
+	dir := t.TempDir()
+	b.Binary = filepath.Join(dir, "terraform")
+	script := "#!/bin/sh\ntrap 'echo interrupted; exit 1' INT\necho started\nwhile :; do sleep 0.05; done\n"
+	if err := os.WriteFile(b.Binary, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	bounded, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(bounded)
+	newer := errors.New("a newer commit")
+	log := &cancelling{cancel: func() { cancel(newer) }}
+	target := b.target("p")
+	target.Log = log
+	out := filepath.Join(dir, "plan")
+	plan, failure, err := b.Plan(ctx, target, Code{}, out)
+	if plan != nil || failure != nil || !errors.Is(err, newer) || !strings.Contains(err.Error(), "plan p: plan:") {
+		t.Errorf("got %v, %v, %v; want the cause of the cancellation", plan, failure, err)
+	}
+	if !strings.Contains(log.said.String(), "started\ninterrupted\n") {
+		t.Errorf("log: %q", log.said.String())
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("the plan file was left behind")
+	}
+}
+
+// cancelling cancels at the first line that the command writes.
+type cancelling struct {
+	cancel func()
+	said   strings.Builder
+}
+
+func (c *cancelling) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "started") {
+		c.cancel()
+	}
+	return c.said.Write(p)
+}
+
+func TestNotes(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": "terraform {\n  backend \"local\" {\n    path = \"x.tfstate\"\n  }\n}\n"})
+	plan, _ := b.plan(b.target("p"))
+	if len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "in the checkout") {
+		t.Errorf("notes of a state that will be lost: %q", plan.Notes)
+	}
+	b.write(map[string]string{"p/main.tf": fmt.Sprintf("terraform {\n  backend \"local\" {\n    path = %q\n  }\n}\n", filepath.Join(t.TempDir(), "x"))})
+	if plan, _ = b.plan(b.target("p")); len(plan.Notes) != 0 {
+		t.Errorf("notes: %q", plan.Notes)
 	}
 }

@@ -39,14 +39,21 @@ type Failure struct {
 	Stale   bool   // apply only: the state has moved since the plan was made; nothing was changed
 }
 
-// What a plan comes to; see package plan.
+// What a plan comes to has its own package; these are its names for those who
+// plan and apply.
 type (
-	Code      = plan.Code
-	Summary   = plan.Summary
-	Change    = plan.Change
+	// Code identifies the code behind a plan.
+	Code = plan.Code
+	// Summary is what a plan would do.
+	Summary = plan.Summary
+	// Change is one resource of a plan.
+	Change = plan.Change
+	// Attribute is one top-level attribute that differs.
 	Attribute = plan.Attribute
-	Output    = plan.Output
-	Action    = plan.Action
+	// Output is one root output that changes.
+	Output = plan.Output
+	// Action is what happens to one resource.
+	Action = plan.Action
 )
 
 // What happens to one resource.

@@ -78,7 +78,7 @@ func (r *Runner) choose(ctx context.Context, p *project) (binary, *Failure, erro
 // version asks the binary once, until it is replaced.
 func (r *Runner) version(ctx context.Context, b binary, env []string) (string, error) {
 	if known, ok := r.versions.Load(b.identity); ok {
-		return known.(string), nil //nolint:forcetypeassert // nothing else is stored
+		return known.(string), nil //nolint:errcheck // nothing else is stored
 	}
 	var out bytes.Buffer
 	c := child.Command{Verb: "version", Path: b.path, Args: []string{"version", "-json"}, Env: env, Dir: r.tempDir()}

@@ -112,7 +112,7 @@ func (l *Limit) Run(ctx context.Context, c Command, out io.Writer, data bool, lo
 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	err, cancelled := l.await(ctx, cmd.Process.Pid, ended)
+	cancelled, err := l.await(ctx, cmd.Process.Pid, ended)
 
 	for _, read := range readers {
 		// Pipes of the os package have deadlines; one that had none would
@@ -143,11 +143,11 @@ func (l *Limit) Run(ctx context.Context, c Command, out io.Writer, data bool, lo
 	return o, nil
 }
 
-// await returns what Wait returned, and whether ctx ended before.
-func (l *Limit) await(ctx context.Context, group int, ended <-chan error) (error, bool) {
+// await returns whether ctx ended first, and what Wait returned.
+func (l *Limit) await(ctx context.Context, group int, ended <-chan error) (bool, error) {
 	select {
 	case err := <-ended:
-		return err, false
+		return false, err
 	case <-ctx.Done():
 	}
 	grace := l.Grace
@@ -161,10 +161,10 @@ func (l *Limit) await(ctx context.Context, group int, ended <-chan error) (error
 	select {
 	case err := <-ended:
 		_ = syscall.Kill(-group, syscall.SIGKILL)
-		return err, true
+		return true, err
 	case <-timer.C:
 		_ = syscall.Kill(-group, syscall.SIGKILL)
-		return <-ended, true
+		return true, <-ended
 	}
 }
 

@@ -246,3 +246,33 @@ func TestI8_RenderHidesExactlyWhatIsSensitive(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a plan holds, reading and summarising it does not panic, and its
+// summary is one that can be stored.
+func FuzzSummarise(f *testing.F) {
+	for _, file := range []string{"testdata/everything.json", "testdata/empty.json"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Add(base)
+	f.Fuzz(func(t *testing.T, text string) {
+		d := NewDecoder()
+		if _, err := io.WriteString(d, text); err != nil {
+			t.Fatal(err)
+		}
+		p, err := d.Plan()
+		if err != nil {
+			return
+		}
+		s := Summarise(p, code, []byte("key"))
+		if _, err := json.Marshal(s); err != nil {
+			t.Fatal(err)
+		}
+		if again := Summarise(p, code, []byte("key")); again.ChangeDigest != s.ChangeDigest {
+			t.Fatal("one plan has two digests")
+		}
+	})
+}

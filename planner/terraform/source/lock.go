@@ -34,7 +34,7 @@ func LockedProviders(lock []byte) map[string]string {
 		return nil
 	}
 	providers := map[string]string{}
-	for _, block := range file.Body.(*hclsyntax.Body).Blocks { //nolint:forcetypeassert // promised by ParseConfig
+	for _, block := range file.Body.(*hclsyntax.Body).Blocks { //nolint:errcheck // promised by ParseConfig
 		if version, ok := block.Body.Attributes["version"]; ok && block.Type == "provider" {
 			providers[first(block.Labels)] = literal(version.Expr)
 		}

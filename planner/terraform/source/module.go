@@ -1,3 +1,6 @@
+// Package source reads what the files of a Terraform module say about
+// initialising it, and about what its plans leave unsaid. It follows local
+// module calls and evaluates nothing.
 package source
 
 import (
@@ -33,6 +36,7 @@ type Module struct {
 	modules   bool            // some module is called
 	Downloads bool            // a module that is not in the checkout is called
 	Wants     map[string]bool // sources of the providers it needs that are not built in
+	LostState bool            // the backend keeps the state in the checkout, which does not last
 	Volatile  bool            // the statements of init do not tell everything: initialise each time
 
 	Sensitive    map[string]bool // root variables declared sensitive
@@ -132,7 +136,7 @@ func (s *Module) module(dir string, root bool) error {
 			continue
 		}
 		s.source[key] = content
-		body := file.Body.(*hclsyntax.Body) //nolint:forcetypeassert // promised by ParseConfig
+		body := file.Body.(*hclsyntax.Body) //nolint:errcheck // promised by ParseConfig
 		bodies = append(bodies, body)
 		s.requirements(body, local)
 	}
@@ -185,6 +189,8 @@ func (s *Module) block(block *hclsyntax.Block, dir string, root bool, local map[
 			switch {
 			case inner.Type == "backend" && root && len(inner.Labels) == 1:
 				s.Backend = inner.Labels[0]
+				path, ok := inner.Body.Attributes["path"]
+				s.LostState = s.Backend == "local" && !(ok && filepath.IsAbs(literal(path.Expr)))
 			case inner.Type == "cloud" && root:
 				s.Backend = "cloud"
 			}

@@ -63,18 +63,18 @@ func (s *Module) ownFile(call *hclsyntax.FunctionCallExpr, dir string) bool {
 	if !filepath.IsLocal(path) {
 		return false
 	}
-	real, err := filepath.EvalSymlinks(filepath.Join(base, path))
+	resolved, err := filepath.EvalSymlinks(filepath.Join(base, path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return true // so it is not read
 	}
 	own, dirErr := filepath.EvalSymlinks(base)
-	if err != nil || dirErr != nil || !Inside(own, real) {
+	if err != nil || dirErr != nil || !Inside(own, resolved) {
 		return false
 	}
 	if call.Name != "templatefile" && call.Name != "core::templatefile" {
 		return true
 	}
-	content, err := os.ReadFile(real)
+	content, err := os.ReadFile(resolved)
 	return err == nil && !callsFile.Match(content)
 }
 
