@@ -38,6 +38,17 @@ var layout = map[string][]string{
 	"locks":           {"store"},
 
 	"planner": {"locks", "policy", "store", "planner/..."},
+
+	// Steps of the core, each apart, in the order in which they build on
+	// each other.
+	"planner/live":   {},
+	"planner/record": {"locks", "policy", "store", "planner/terraform"},
+	"planner/scope":  {"policy", "planner/record", "planner/checkout", "planner/project", "planner/work"},
+	"planner/gate": {
+		"locks", "policy", "store", "planner/record", "planner/scope", "planner/checkout", "planner/project", "planner/terraform",
+	},
+	"planner/run": {"store", "planner/record", "planner/live", "planner/artifact", "planner/project", "planner/terraform"},
+
 	// These know nothing of each other; what they share is the planner's.
 	"planner/project/...":   {"planner/project/..."},
 	"planner/checkout/...":  {"planner/checkout/..."},

@@ -25,7 +25,7 @@ func TestWholeWay(t *testing.T) {
 	w.check(first.HeadSHA, "weir/apply", "action_required")
 	w.owner("prod", first.Number)
 
-	second := w.pull("second", map[string]string{"prod/main.tf": w.project("prod", resource("three"))})
+	second := w.pull("second", map[string]string{"prod/more.tf": strings.ReplaceAll(resource("three"), "\"a\"", "\"b\"")})
 	w.comment(second, "locked", fmt.Sprintf("#%d", first.Number))
 	w.owner("prod", first.Number, second.Number)
 	w.check(second.HeadSHA, "weir/plan", "action_required")
@@ -38,7 +38,7 @@ func TestWholeWay(t *testing.T) {
 	}
 
 	w.merge(first)
-	w.comment(second, "plan", "terraform_data.a")
+	w.comment(second, "plan", "terraform_data.b")
 	w.owner("prod", second.Number)
 	w.review("bob", second, "APPROVE")
 	w.check(second.HeadSHA, "weir/apply", "success")

@@ -345,7 +345,7 @@ func (w *world) pull(branch string, files map[string]string) sandbox.Pull {
 
 func (w *world) review(as string, p sandbox.Pull, state string) {
 	w.t.Helper()
-	_, err := w.box.Review(as, repo, p.Number, state, "")
+	_, err := w.box.Review(as, repo, p.Number, state, "Because.")
 	w.do(err)
 }
 

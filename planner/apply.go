@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
 
 	"weir/locks"
-	"weir/planner/checkout"
 	"weir/planner/project"
-	"weir/planner/terraform"
+	"weir/planner/record"
+	"weir/planner/run"
+	"weir/planner/scope"
 	"weir/planner/work"
 	"weir/policy"
 	"weir/store"
@@ -45,7 +44,7 @@ func (t *task) apply(ctx context.Context) error {
 	default:
 		return t.shut(ctx, decision, before, trigger)
 	}
-	if err == nil && t.pr.Merged && len(t.left()) == 0 {
+	if err == nil && t.pr.Merged && len(t.rec.Left()) == 0 {
 		return t.close(ctx)
 	}
 	return err
@@ -58,12 +57,12 @@ func (t *task) named() (only []string, failure string) {
 		return nil, ""
 	}
 	for _, p := range t.rec.Projects {
-		if commandNames(c, p.ID, p.Dir, p.Workspace) {
+		if scope.Selects(c, p.ID, p.Dir, p.Workspace) {
 			only = append(only, p.ID)
 		}
 	}
 	if only == nil {
-		return nil, "This pull request has no plan of a project " + describe(c) + "."
+		return nil, "This pull request has no plan of a project " + scope.Describe(c) + "."
 	}
 	return only, ""
 }
@@ -163,7 +162,7 @@ func (t *task) applyAll(ctx context.Context, d policy.Decision, only []string) e
 	failed := map[string]bool{}
 	for _, level := range t.levels() {
 		for _, id := range level {
-			p := t.project(id)
+			p := t.rec.Project(id)
 			if p.State != Planned || only != nil && !slices.Contains(only, id) {
 				continue
 			}
@@ -173,7 +172,7 @@ func (t *task) applyAll(ctx context.Context, d policy.Decision, only []string) e
 				done = append(done, id)
 				continue
 			}
-			changed, err := t.planChanged(ctx, p, done)
+			changed, err := t.changed(ctx, p, done)
 			if err != nil {
 				return err
 			}
@@ -215,64 +214,39 @@ func (t *task) levels() [][]string {
 
 // dependsOnAny names a dependency that was not applied though it should have
 // been.
-func dependsOnAny(p ProjectRecord, failed map[string]bool, t *task) string {
+func dependsOnAny(p record.ProjectRecord, failed map[string]bool, t *task) string {
 	for _, on := range p.DependsOn {
 		if failed[on] {
 			return on
 		}
-		if d := t.project(on); d != nil && d.Stage() == policy.Unplanned {
+		if d := t.rec.Project(on); d != nil && d.Stage() == policy.Unplanned {
 			return on
 		}
 	}
 	return ""
 }
 
-// planChanged plans a project again whose dependency was applied in this very
-// job, and says whether it would now do something else than was approved. If
-// it would not, the plan file that was shown is the one that is applied (I2).
-func (t *task) planChanged(ctx context.Context, p *ProjectRecord, done []string) (bool, error) {
+// changed says whether a project whose dependency was applied in this very job
+// would now do something else than was approved. If it would not, the plan
+// file that was shown is the one that is applied (I2).
+func (t *task) changed(ctx context.Context, p *record.ProjectRecord, done []string) (bool, error) {
 	if !slices.ContainsFunc(p.DependsOn, func(on string) bool { return slices.Contains(done, on) }) {
 		return false, nil
 	}
-	co, err := t.Checkouts.At(ctx, t.request(), p.PlanMerge)
+	co, err := t.Checkouts.At(ctx, scope.Request(t.job.Repo, t.pr), p.PlanMerge)
 	if err != nil {
 		return false, err
 	}
-	run := t.newRun("plan", p)
-	target, err := t.target(co.Root, p, run)
-	if err != nil {
-		return false, err
-	}
-	dir, err := os.MkdirTemp(t.tempDir(), "plan-")
-	if err != nil {
-		return false, fmt.Errorf("plan %s again: %w", p.ID, err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // swept at the next start
-	code, err := t.codeAgain(co, p)
-	if err != nil {
-		return false, err
-	}
-	plan, failure, err := t.Terraform.Plan(ctx, target, code, filepath.Join(dir, "plan"))
-	if sealErr := t.seal(ctx, run); sealErr != nil && err == nil {
-		err = sealErr
-	}
-	if err != nil {
-		return false, fmt.Errorf("plan %s again: %w", p.ID, err)
-	}
-	return failure != nil || plan.Summary.ChangeDigest != p.ChangeDigest, nil
-}
-
-func (t *task) codeAgain(co *checkout.Checkout, p *ProjectRecord) (terraform.Code, error) {
-	set, failure := t.discover(co)
+	set, failure := scope.Discover(co.Root)
 	if failure != "" {
-		return terraform.Code{}, fmt.Errorf("read projects again: %s", failure)
+		return true, nil
 	}
-	for _, found := range set.Projects {
-		if found.ID() == p.ID {
-			return codeOf(&scope{checkout: co}, found)
-		}
+	found := set.Find(p.Dir, p.Workspace, "")
+	if len(found) != 1 {
+		return true, nil
 	}
-	return terraform.Code{Tree: co.Tree}, nil
+	again := run.New("plan", &t.rec, p, t.job.ID)
+	return t.Runs.Changed(ctx, run.Files{Root: co.Root, Tree: co.Tree}, found[0], p, again)
 }
 
 // applyOne takes one project through Planned → Applying → Applied or
@@ -280,23 +254,23 @@ func (t *task) codeAgain(co *checkout.Checkout, p *ProjectRecord) (terraform.Cod
 // terraform change something (I4): it holds only if nothing has touched the
 // pull request's record since the gate decided on it, this worker still has
 // the job, and the lock is still held in the epoch that the plan was made in.
-func (t *task) applyOne(ctx context.Context, d policy.Decision, p *ProjectRecord) error {
-	planFile, cleanup, err := t.fetchPlan(ctx, p)
+func (t *task) applyOne(ctx context.Context, d policy.Decision, p *record.ProjectRecord) error {
+	file, cleanup, err := t.Runs.Fetch(ctx, p, t.scope())
 	if err != nil {
 		return err
 	}
 	defer cleanup()
-	co, err := t.Checkouts.At(ctx, t.request(), p.PlanMerge)
+	co, err := t.Checkouts.At(ctx, scope.Request(t.job.Repo, t.pr), p.PlanMerge)
 	if err != nil {
 		return err
 	}
-	run := t.newRun("apply", p)
-	run.Head = p.PlanHead
+	one := run.New("apply", &t.rec, p, t.job.ID)
+	one.Head = p.PlanHead
 	before := *p
-	p.State, p.Job, p.Run, p.Note = Applying, t.job.ID, run.ID, ""
-	e := t.note("apply started", missing(d), p.ID)
+	p.State, p.Job, p.Run, p.Note = Applying, t.job.ID, one.ID, ""
+	e := t.note("apply started", "the gate is open", p.ID)
 	e.Digests, e.Decision = map[string]string{p.ID: p.PlanDigest}, &d
-	if err := t.commitApplying(ctx, p, run); err != nil {
+	if err := t.commitApplying(ctx, p, one); err != nil {
 		*p = before
 		t.audit = nil
 		var lost *locks.NotOwnerError
@@ -306,32 +280,21 @@ func (t *task) applyOne(ctx context.Context, d policy.Decision, p *ProjectRecord
 		}
 		return err
 	}
-
-	target, err := t.target(co.Root, p, run)
-	if err != nil {
-		return t.applyEnded(ctx, p, run, &terraform.Failure{Stage: "apply", Message: "weir could not start terraform: " + err.Error()}, "")
-	}
-	// From here on nothing but terraform itself ends the apply: no
-	// shutdown, no newer commit.
-	free := context.WithoutCancel(ctx)
-	output, failed, err := t.Terraform.Apply(free, target, planFile)
-	if err != nil {
-		failed = &terraform.Failure{Stage: "apply", Message: "weir could not run terraform: " + err.Error()}
-	}
-	return t.applyEnded(free, p, run, failed, output)
+	t.Runs.Apply(ctx, co.Root, file, p, one)
+	return t.applyEnded(context.WithoutCancel(ctx), p, one)
 }
 
 // commitApplying is the commit point of an apply. Waiters that join a lock
 // change its row without changing its owner, so fences are read again a few
 // times before giving up.
-func (t *task) commitApplying(ctx context.Context, p *ProjectRecord, run *Run) error {
-	runWrite, err := put(runKey(run.ID), 0, run)
+func (t *task) commitApplying(ctx context.Context, p *record.ProjectRecord, one *record.Run) error {
+	runWrite, err := record.Put(record.RunKey(one.ID), 0, one)
 	if err != nil {
 		return err
 	}
 	const tries = 10
 	for try := 1; ; try++ {
-		fences, rows, err := t.Locks.Fences(ctx, t.job.Repo, t.job.Pull, []locks.Key{{Dir: p.Dir, Workspace: p.Workspace}})
+		fences, rows, err := t.Locks.Fences(ctx, t.job.Repo, t.job.Pull, []locks.Key{p.Key()})
 		if err != nil {
 			return err
 		}
@@ -347,65 +310,28 @@ func (t *task) commitApplying(ctx context.Context, p *ProjectRecord, run *Run) e
 	}
 }
 
-// fetchPlan unseals the plan file that was shown, and nothing else: its digest
-// is checked.
-func (t *task) fetchPlan(ctx context.Context, p *ProjectRecord) (file string, cleanup func(), err error) {
-	dir, err := os.MkdirTemp(t.tempDir(), "apply-")
-	if err != nil {
-		return "", nil, fmt.Errorf("fetch plan of %s: %w", p.ID, err)
-	}
-	cleanup = func() { _ = os.RemoveAll(dir) } // swept at the next start
-	file = filepath.Join(dir, "plan")
-	if err := t.Artifacts.Fetch(ctx, t.scope(), p.PlanDigest, file); err != nil {
-		cleanup()
-		return "", nil, fmt.Errorf("fetch plan of %s: %w", p.ID, err)
-	}
-	return file, cleanup, nil
-}
-
 // applyEnded records what came of an apply. The record must not be lost: if
 // the store does not take it, it is tried again for a while; after that the
 // next start finds an interrupted apply and says so.
-func (t *task) applyEnded(ctx context.Context, p *ProjectRecord, run *Run, failed *terraform.Failure, output string) error {
-	run.Ended = time.Now().UTC()
-	var sealErr error
-	if sealErr = t.seal(ctx, run); sealErr != nil {
-		t.log.Error("the log of an apply could not be sealed", "run", run.ID, "err", sealErr)
+func (t *task) applyEnded(ctx context.Context, p *record.ProjectRecord, one *record.Run) error {
+	what := "applied"
+	if p.State != Applied {
+		what = "apply failed"
 	}
-	if output != "" {
-		if digest, err := t.Artifacts.Put(ctx, t.scope(), []byte(output)); err == nil {
-			run.Text = digest
-		}
-	}
-	if failed == nil {
-		run.State, p.State, p.AppliedHead = Applied, Applied, p.PlanHead
-		t.note("applied", "", p.ID).Digests = map[string]string{p.ID: p.PlanDigest}
-	} else {
-		run.State, run.Failure = ApplyFailed, failed.Message
-		p.State, p.Note = ApplyFailed, firstLine(failed.Message)
-		if !failed.Stale {
-			// Something may have been done: the lock stays until the merge.
-			p.AppliedHead = p.PlanHead
-		}
-		t.note("apply failed", firstLine(failed.Message), p.ID).Digests = map[string]string{p.ID: p.PlanDigest}
-	}
+	t.note(what, p.Note, p.ID).Digests = map[string]string{p.ID: p.PlanDigest}
 	const tries = 5
-	var err error
-	for try := range tries {
-		if err = t.saveRuns(ctx, []*Run{run}); err == nil {
-			return nil
-		}
+	for try := 1; ; try++ {
+		err := t.saveRuns(ctx, []*record.Run{one})
 		var conflict *store.ConflictError
-		if errors.As(err, &conflict) {
+		if err == nil || try == tries || errors.As(err, &conflict) {
 			return err
 		}
-		t.log.Error("the outcome of an apply could not be stored", "project", p.ID, "state", p.State, "try", try+1, "err", err)
+		t.log.Error("the outcome of an apply could not be stored", "project", p.ID, "state", p.State, "try", try, "err", err)
 		select {
-		case <-time.After(time.Duration(try+1) * time.Second):
+		case <-time.After(time.Duration(try) * time.Second):
 		case <-ctx.Done():
 		}
 	}
-	return err
 }
 
 // finish tells what was applied, sets the checks, and goes on: a merge if all
@@ -413,7 +339,7 @@ func (t *task) applyEnded(ctx context.Context, p *ProjectRecord, run *Run, faile
 func (t *task) finish(ctx context.Context, done []string) error {
 	again := false
 	for _, id := range done {
-		again = again || t.project(id).State != Applied
+		again = again || t.rec.Project(id).State != Applied
 	}
 	if again {
 		// After the unexpected a person decides, on fresh facts: no
@@ -427,7 +353,7 @@ func (t *task) finish(ctx context.Context, done []string) error {
 	if _, err := t.tell(ctx, r); err != nil {
 		return err
 	}
-	left := t.left()
+	left := t.rec.Left()
 	status, title := Success, "Everything is applied"
 	switch {
 	case again:
@@ -453,22 +379,11 @@ func (t *task) finish(ctx context.Context, done []string) error {
 	return nil
 }
 
-// left names the projects that still have something to apply.
-func (t *task) left() []string {
-	var left []string
-	for _, p := range t.rec.Projects {
-		if s := p.Stage(); s == policy.Ready || s == policy.Unplanned {
-			left = append(left, p.ID)
-		}
-	}
-	return left
-}
-
 // applyResult shows the projects that a job has applied or tried to.
 func (t *task) applyResult(ctx context.Context, kind ResultKind, only []string) (Result, error) {
 	r := t.result(kind)
 	r.Decision = t.rec.Decision
-	runs, err := t.runs(ctx)
+	runs, err := t.rec.Runs(ctx, t.Store)
 	if err != nil {
 		return r, err
 	}
@@ -477,11 +392,11 @@ func (t *task) applyResult(ctx context.Context, kind ResultKind, only []string) 
 		if !slices.Contains(only, p.ID) {
 			continue
 		}
-		run := runs[p.Run]
-		if run.Verb != "apply" {
-			run = Run{}
+		one := runs[p.Run]
+		if one.Verb != "apply" {
+			one = record.Run{}
 		}
-		if err := t.fill(ctx, &r.Projects[i], run); err != nil {
+		if err := t.fill(ctx, &r.Projects[i], one); err != nil {
 			return r, err
 		}
 		shown = append(shown, r.Projects[i])
@@ -506,19 +421,21 @@ func (t *task) automerge(ctx context.Context) error {
 // again, and never applied again by itself (I4). The record keeps that it is
 // to be told until that has happened.
 func (t *task) recoverApply(ctx context.Context) (bool, error) {
-	var runs []*Run
+	var runs []*record.Run
 	for i := range t.rec.Projects {
 		p := &t.rec.Projects[i]
 		if p.State != Applying {
 			continue
 		}
-		run, ok, err := ReadRun(ctx, t.Store, p.Run)
+		one, ok, err := record.ReadRun(ctx, t.Store, p.Run)
 		if err != nil {
 			return false, err
 		}
 		if ok {
-			t.salvage(ctx, &run)
-			runs = append(runs, &run)
+			if err := t.Runs.Salvage(ctx, &one); err != nil {
+				t.log.Error("what a dead run had printed could not be kept", "run", one.ID, "err", err)
+			}
+			runs = append(runs, &one)
 		}
 		p.State, p.AppliedHead = Interrupted, p.PlanHead
 		p.Note = "weir was stopped while terraform applied it; part of it may have been done"
@@ -551,20 +468,4 @@ func (t *task) recoverApply(ctx context.Context) (bool, error) {
 	}
 	t.rec.Untold = nil
 	return true, t.save(ctx)
-}
-
-// salvage keeps what a dead run had printed.
-func (t *task) salvage(ctx context.Context, run *Run) {
-	run.State, run.Ended, run.Failure = Interrupted, time.Now().UTC(), "interrupted: weir was stopped while terraform ran"
-	left, err := t.Live.Left(run.ID)
-	if err != nil || len(left) == 0 {
-		return
-	}
-	if run.Log, err = t.Artifacts.Put(ctx, t.scope(), left); err != nil {
-		t.log.Error("what a dead run had printed could not be sealed", "run", run.ID, "err", err)
-		return
-	}
-	if err := t.Live.Remove(run.ID); err != nil {
-		t.log.Warn("a live log stays on disk", "run", run.ID, "err", err)
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"weir/planner/record"
+	"weir/planner/work"
 	"weir/policy"
 )
 
@@ -13,7 +15,9 @@ import (
 // what main says and nobody has applied.
 func (t *task) close(ctx context.Context) error {
 	if t.pr.Open {
-		return nil // reopened meanwhile, or an old delivery: order of arrival does not matter
+		// Reopened meanwhile, or an old delivery: the order of arrival must
+		// not matter, and this job may have taken the place of a plan.
+		return t.follow(ctx, work.Plan, "reopened")
 	}
 	again := t.rec.Closed
 	t.rec.Closed, t.rec.Merged = true, t.pr.Merged
@@ -33,7 +37,7 @@ func (t *task) close(ctx context.Context) error {
 		return nil // weir never knew it: nothing else to end
 	}
 	if len(outcome.Released) > 0 {
-		t.note("locks released", "the pull request was closed", t.ids()...)
+		t.note("locks released", "the pull request was closed", t.rec.IDs()...)
 	}
 	if err := t.tellClosed(ctx, left, outcome.Granted); err != nil {
 		return err
@@ -45,7 +49,7 @@ func (t *task) close(ctx context.Context) error {
 	if err := t.Checkouts.Remove(ctx, t.job.Repo, t.job.Pull); err != nil {
 		return err
 	}
-	return t.Artifacts.Remove(ctx, t.scope())
+	return t.Runs.Artifacts.Remove(ctx, t.scope())
 }
 
 // applyMerged applies a pull request that was merged with `apply: merge`.
@@ -79,7 +83,7 @@ func (t *task) applyMerged(ctx context.Context, again bool) error {
 	if err := t.applyAll(ctx, decision, nil); err != nil {
 		return err
 	}
-	if len(t.left()) > 0 {
+	if len(t.rec.Left()) > 0 {
 		return nil // told by finish; the locks stay
 	}
 	return t.close(ctx)
@@ -90,7 +94,7 @@ func (t *task) applyMerged(ctx context.Context, again bool) error {
 func (t *task) tellClosed(ctx context.Context, left []string, next []int) error {
 	r := t.result(ResultClosed)
 	r.Merged, r.Next = t.pr.Merged, next
-	applied := slices.ContainsFunc(t.rec.Projects, func(p ProjectRecord) bool { return p.AppliedHead != "" })
+	applied := slices.ContainsFunc(t.rec.Projects, func(p record.ProjectRecord) bool { return p.AppliedHead != "" })
 	if t.pr.Merged && len(left) > 0 || !t.pr.Merged && applied {
 		if _, err := t.tell(ctx, r); err != nil {
 			return err
@@ -122,15 +126,7 @@ func (t *task) leftToApply() []string {
 	if t.rec.Failure != "" && len(t.rec.Projects) == 0 {
 		return nil
 	}
-	return t.left()
-}
-
-func (t *task) ids() []string {
-	names := make([]string, len(t.rec.Projects))
-	for i, p := range t.rec.Projects {
-		names[i] = p.ID
-	}
-	return names
+	return t.rec.Left()
 }
 
 // unlock gives locks back because a person asked for it: all of the pull
@@ -145,10 +141,10 @@ func (t *task) unlock(ctx context.Context) error {
 		return err
 	}
 	if only == nil {
-		only = t.ids()
+		only = t.rec.IDs()
 	}
 	// Everything means everything: also a wait that no record tells of.
-	keys := t.keys(only)
+	keys := t.rec.Keys(only)
 	if len(only) == len(t.rec.Projects) {
 		keys = nil
 	}
@@ -177,8 +173,11 @@ func (t *task) unlock(ctx context.Context) error {
 		return err
 	}
 	if t.pr.Open && len(only) > 0 {
-		if err := t.check(ctx, CheckApply, ActionRequired, "Unlocked; waits for `weir plan`", r); err != nil {
-			return err
+		// The plan check too: this may have stopped a plan that ran.
+		for _, name := range []string{CheckPlan, CheckApply} {
+			if err := t.check(ctx, name, ActionRequired, "Unlocked; waits for `weir plan`", r); err != nil {
+				return err
+			}
 		}
 	}
 	return t.save(ctx)

@@ -3,37 +3,7 @@ package planner
 import (
 	"context"
 	"time"
-
-	"weir/policy"
 )
-
-// PullRequest is a pull request as GitHub shows it now.
-type PullRequest struct {
-	policy.Pull
-	Title     string
-	URL       string // its page
-	HeadRef   string
-	BaseSHA   string
-	Fork      bool   // its head is in another repository
-	CloneURL  string // of the base repository, without credentials
-	MergedAs  string // merge commit, once merged
-	UpdatedAt time.Time
-}
-
-// Facts is what the planner asks GitHub.
-type Facts interface {
-	PullRequest(ctx context.Context, repo string, number int) (PullRequest, error)
-	Reviews(ctx context.Context, repo string, number int) ([]policy.Review, error)
-	Right(ctx context.Context, repo, login string) (policy.Right, error)
-	// Checks returns all check runs and statuses of a commit, and the names
-	// that the branch requires (nil where GitHub does not let us know).
-	Checks(ctx context.Context, repo, commit, branch string) ([]policy.Check, []string, error)
-}
-
-// Teams answers who belongs to a team, written org/team.
-type Teams interface {
-	Member(ctx context.Context, team, login string) (bool, error)
-}
 
 // Teller tells people what a job came to. Each method is safe to repeat: what
 // was told already is not told twice.
@@ -72,14 +42,3 @@ type Check struct {
 	Title      string // one line
 	DetailsURL string
 }
-
-// CheckStatus is a check run's conclusion, or that it has none yet.
-type CheckStatus string
-
-const (
-	InProgress     CheckStatus = "in_progress"
-	Success        CheckStatus = "success"
-	Failure        CheckStatus = "failure"
-	ActionRequired CheckStatus = "action_required"
-	Cancelled      CheckStatus = "cancelled"
-)

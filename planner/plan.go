@@ -2,24 +2,20 @@ package planner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
-	"weir/planner/artifact"
 	"weir/planner/project"
-	"weir/planner/terraform"
+	"weir/planner/record"
+	"weir/planner/run"
+	"weir/planner/scope"
 	"weir/planner/work"
 	"weir/policy"
-	"weir/store"
 )
 
 // plan takes the locks of what the pull request touches, plans it, and tells.
@@ -36,16 +32,16 @@ func (t *task) plan(ctx context.Context) error {
 		return t.announce(ctx) // planned before; only telling was left
 	}
 
-	var s *scope
+	var s *scope.Scope
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		s, err = t.prepare(gctx)
+		s, err = scope.Finder{Checkouts: t.Checkouts}.Find(gctx, t.job.Repo, t.pr, &t.rec, t.job.Command)
 		return err
 	})
-	var begun CheckRef
-	soFar := t.result(ResultPlan) // prepare changes the record
+	var begun record.CheckRef
+	soFar := t.result(ResultPlan)
 	g.Go(func() (err error) {
-		begun, err = t.checkRef(gctx, CheckPlan, InProgress, "Planning "+shortID(t.pr.Head), soFar)
+		begun, err = t.checkRef(gctx, CheckPlan, InProgress, "Planning "+policy.Short(t.pr.Head), soFar)
 		return err
 	})
 	err := g.Wait()
@@ -67,26 +63,27 @@ func (t *task) plan(ctx context.Context) error {
 // unappliedMerge says that the pull request was merged to be applied then, and
 // something of it has not been applied yet.
 func (t *task) unappliedMerge() bool {
-	return t.pr.Merged && t.rec.Mode == policy.OnMerge && t.rec.Closed && len(t.left()) > 0
+	return t.pr.Merged && t.rec.Mode == policy.OnMerge && t.rec.Closed && len(t.rec.Left()) > 0
 }
 
-func (t *task) planScope(ctx context.Context, s *scope) error {
+func (t *task) planScope(ctx context.Context, s *scope.Scope) error {
 	t.rec.Closed, t.rec.Merged = !t.pr.Open, t.pr.Merged
-	t.rec.Head, t.rec.Failure, t.rec.Notes, t.rec.Waiting = t.pr.Head, s.failure, s.notes, nil
+	t.rec.Head, t.rec.Failure, t.rec.Notes, t.rec.Waiting = t.pr.Head, s.Failure, s.Notes, nil
+	t.rec.Mode, t.rec.Automerge = s.Mode, s.Automerge
 	t.rec.PlanJob = ""
-	if s.failure != "" {
+	if s.Failure != "" {
 		return t.announce(ctx)
 	}
-	t.rec.Base, t.rec.Merge = s.checkout.Base, s.checkout.Merge
+	t.rec.Base, t.rec.Merge = s.Checkout.Base, s.Checkout.Merge
 	taken, err := t.take(ctx, s)
 	if err != nil {
 		return err
 	}
-	t.rec.Failure = s.failure
+	t.rec.Failure = s.Failure
 	if err := t.save(ctx); err != nil {
 		return err
 	}
-	if s.failure != "" {
+	if s.Failure != "" {
 		return t.announce(ctx)
 	}
 	if !taken {
@@ -105,23 +102,24 @@ func (t *task) planScope(ctx context.Context, s *scope) error {
 // planAll plans every project that needs it: those asked for, and those
 // without a plan for this head. Projects are planned side by side as far as
 // the server's limit allows, dependencies first.
-func (t *task) planAll(ctx context.Context, s *scope) error {
-	var runs []*Run
-	todo := map[string]*Run{}
+func (t *task) planAll(ctx context.Context, s *scope.Scope) error {
+	var runs []*record.Run
+	todo := map[string]*record.Run{}
 	for i := range t.rec.Projects {
 		p := &t.rec.Projects[i]
-		if !t.needsPlan(*p, s.asked) {
+		if !t.needsPlan(*p, s.Asked) {
 			continue
 		}
-		run := t.newRun("plan", p)
-		p.Run, p.Job, p.State, p.Note = run.ID, t.job.ID, Planning, ""
-		p.PlanDigest, p.ChangeDigest, p.PlanHead, p.PlanBase, p.PlanMerge = "", "", "", "", ""
+		one := run.New("plan", &t.rec, p, t.job.ID)
+		p.Run, p.Job, p.State, p.Note = one.ID, t.job.ID, Planning, ""
+		p.PlanDigest, p.ChangeDigest = "", ""
+		p.PlanHead, p.PlanBase, p.PlanMerge = t.pr.Head, t.rec.Base, t.rec.Merge
 		p.Extra = nil
-		if t.job.Command != nil && (s.asked == nil || slices.Contains(s.asked, p.ID)) {
+		if t.job.Command != nil && (s.Asked == nil || slices.Contains(s.Asked, p.ID)) {
 			p.Extra = t.job.Command.Extra
 		}
-		todo[p.ID] = run
-		runs = append(runs, run)
+		todo[p.ID] = one
+		runs = append(runs, one)
 	}
 	if len(runs) == 0 {
 		return nil
@@ -129,14 +127,15 @@ func (t *task) planAll(ctx context.Context, s *scope) error {
 	if err := t.saveRuns(ctx, runs); err != nil {
 		return err
 	}
-	for _, level := range project.Ordered(s.projects) {
+	files := run.Files{Root: s.Checkout.Root, Tree: s.Checkout.Tree}
+	for _, level := range project.Ordered(s.Projects) {
 		g, gctx := errgroup.WithContext(ctx)
 		for _, p := range level {
-			run, rec := todo[p.ID()], t.project(p.ID())
-			if run == nil {
+			one, known := todo[p.ID()], t.rec.Project(p.ID())
+			if one == nil {
 				continue
 			}
-			g.Go(func() error { return t.planOne(gctx, s, p, rec, run) })
+			g.Go(func() error { return t.Runs.Plan(gctx, files, p, known, one) })
 		}
 		if err := g.Wait(); err != nil {
 			return err
@@ -146,7 +145,7 @@ func (t *task) planAll(ctx context.Context, s *scope) error {
 }
 
 // needsPlan says whether a project has to be planned in this job.
-func (t *task) needsPlan(p ProjectRecord, asked []string) bool {
+func (t *task) needsPlan(p record.ProjectRecord, asked []string) bool {
 	if asked != nil && slices.Contains(asked, p.ID) {
 		return true
 	}
@@ -156,164 +155,6 @@ func (t *task) needsPlan(p ProjectRecord, asked []string) bool {
 		return !currentPlan && !applied
 	}
 	return !applied || t.job.Command != nil
-}
-
-func (t *task) newRun(verb string, p *ProjectRecord) *Run {
-	state := Planning
-	if verb == "apply" {
-		state = Applying
-	}
-	return &Run{
-		ID: ulid.Make().String(), Repo: t.job.Repo, Pull: t.job.Pull, Project: p.ID, Dir: p.Dir, Workspace: p.Workspace,
-		Verb: verb, State: state, Head: t.pr.Head, Job: t.job.ID, Started: time.Now().UTC(),
-	}
-}
-
-// planOne plans one project. rec and run are its own; nothing else writes them.
-func (t *task) planOne(ctx context.Context, s *scope, p project.Project, rec *ProjectRecord, run *Run) (err error) {
-	defer func() { run.Ended = time.Now().UTC() }()
-	rec.PlanHead, rec.PlanBase, rec.PlanMerge = t.pr.Head, t.rec.Base, t.rec.Merge
-	if p.Deleted {
-		run.State, rec.State = NoChanges, NoChanges
-		run.Notes = append(run.Notes, "The directory is deleted here. Terraform cannot plan what is not there: the resources that it manages stay as they are, "+
-			"and nobody manages them any more. To destroy them, restore the directory, run `weir plan -d "+p.Dir+" -- -destroy`, apply that, and delete it then.")
-		return nil
-	}
-	if p.Refused != "" {
-		run.State, run.Failure = PlanFailed, p.Refused
-		rec.State, rec.Note = PlanFailed, p.Refused
-		return nil
-	}
-	if p.Note != "" {
-		run.Notes = append(run.Notes, p.Note)
-	}
-	dir, err := os.MkdirTemp(t.tempDir(), "plan-")
-	if err != nil {
-		return fmt.Errorf("plan %s: %w", p.ID(), err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // swept at the next start
-
-	code, err := codeOf(s, p)
-	if err != nil {
-		return fmt.Errorf("plan %s: %w", p.ID(), err)
-	}
-	target, err := t.target(s.checkout.Root, rec, run)
-	if err != nil {
-		return err
-	}
-	if target.State != "" {
-		run.Notes = append(run.Notes, "No backend block: the state is kept on weir's own disk. Configure a backend before you rely on it.")
-	}
-	out := filepath.Join(dir, "plan")
-	plan, failure, err := t.Terraform.Plan(ctx, target, code, out)
-	if sealErr := t.seal(ctx, run); sealErr != nil && err == nil {
-		err = sealErr
-	}
-	if err != nil {
-		return fmt.Errorf("plan %s: %w", p.ID(), err)
-	}
-	if failure != nil {
-		run.State, run.Failure = PlanFailed, failure.Message
-		rec.State, rec.Note = PlanFailed, firstLine(failure.Message)
-		return nil
-	}
-	run.Notes = append(run.Notes, plan.Notes...)
-	scope := t.scope()
-	if rec.PlanDigest, err = t.Artifacts.PutFile(ctx, scope, out); err != nil {
-		return fmt.Errorf("plan %s: %w", p.ID(), err)
-	}
-	if run.Text, err = t.Artifacts.Put(ctx, scope, []byte(plan.Text)); err != nil {
-		return fmt.Errorf("plan %s: %w", p.ID(), err)
-	}
-	run.Summary = fit(plan.Summary)
-	run.State, rec.State = NoChanges, NoChanges
-	if !plan.Summary.Empty() {
-		run.State, rec.State = Planned, Planned
-		rec.ChangeDigest = plan.Summary.ChangeDigest
-	}
-	return nil
-}
-
-// fit makes a summary small enough for its run's record. The counts and the
-// digest stay; the plan's text has the rest.
-func fit(s terraform.Summary) *terraform.Summary {
-	const most = store.MaxBody / 2
-	size := func() int {
-		body, err := json.Marshal(s)
-		if err != nil {
-			return most + 1
-		}
-		return len(body)
-	}
-	if size() <= most {
-		return &s
-	}
-	s.Cut = true
-	s.Changes, s.Drift = withoutAttributes(s.Changes), withoutAttributes(s.Drift)
-	for size() > most && len(s.Changes)+len(s.Drift)+len(s.Outputs) > 0 {
-		s.Changes, s.Drift, s.Outputs = s.Changes[:len(s.Changes)/2], s.Drift[:len(s.Drift)/2], s.Outputs[:len(s.Outputs)/2]
-	}
-	return &s
-}
-
-func withoutAttributes(changes []terraform.Change) []terraform.Change {
-	bare := slices.Clone(changes)
-	for i := range bare {
-		bare[i].Attributes = nil
-	}
-	return bare
-}
-
-// codeOf identifies the code of a project, for digests of plans that do not
-// tell everything.
-func codeOf(s *scope, p project.Project) (terraform.Code, error) {
-	hash, err := project.CodeHash(s.checkout.Root, p)
-	return terraform.Code{Module: hash, Tree: s.checkout.Tree}, err
-}
-
-// target says where and how terraform runs for a project. It is the same for
-// plan and apply.
-func (t *task) target(root string, p *ProjectRecord, run *Run) (terraform.Target, error) {
-	log, err := t.Live.Create(run.ID)
-	if err != nil {
-		return terraform.Target{}, err
-	}
-	home := t.projectHome(p.Dir, p.Workspace)
-	target := terraform.Target{
-		Root: root, Dir: p.Dir, Workspace: p.Workspace, VarFiles: p.VarFiles, Version: p.Version,
-		DataDir: filepath.Join(t.DataDir, "terraform", home), Extra: p.Extra, Log: log,
-	}
-	if p.Backend == "" {
-		target.State = filepath.Join(t.DataDir, "states", home, "terraform.tfstate")
-	}
-	return target, nil
-}
-
-// projectHome is a project's own folder below DataDir. No two projects share
-// one, whatever their names hold, and none is inside another's.
-func (t *task) projectHome(dir, workspace string) string {
-	esc := func(s string) string {
-		return strings.NewReplacer("%", "%25", "/", "%2F", "\\", "%5C").Replace(s)
-	}
-	owner, name, _ := strings.Cut(t.job.Repo, "/")
-	return filepath.Join(owner, name, "d-"+esc(dir), "w-"+esc(workspace))
-}
-
-func (t *task) scope() artifact.Scope {
-	return artifact.Scope{Repo: t.job.Repo, Pull: t.job.Pull}
-}
-
-// seal moves the log of a run that has ended into an artifact.
-func (t *task) seal(ctx context.Context, run *Run) error {
-	ctx = context.WithoutCancel(ctx)
-	path, err := t.Live.End(run.ID)
-	if err != nil {
-		return err
-	}
-	if run.Log, err = t.Artifacts.PutFile(ctx, t.scope(), path); err != nil {
-		return err
-	}
-	return t.Live.Remove(run.ID)
 }
 
 // stopped ends a plan whose place a newer event has taken: what it had begun
@@ -327,16 +168,16 @@ func (t *task) stopped(ctx context.Context) error {
 			}
 		}
 	}
-	var runs []*Run
+	var runs []*record.Run
 	for i := range t.rec.Projects {
 		p := &t.rec.Projects[i]
 		if p.State != Planning {
 			continue
 		}
 		p.State, p.Note = Pending, "its plan was superseded"
-		if run, ok, err := ReadRun(ctx, t.Store, p.Run); err == nil && ok {
-			run.State, run.Ended, run.Failure = Pending, time.Now().UTC(), "superseded by a newer event"
-			runs = append(runs, &run)
+		if one, ok, err := record.ReadRun(ctx, t.Store, p.Run); err == nil && ok {
+			one.State, one.Ended, one.Failure = Pending, time.Now().UTC(), "superseded by a newer event"
+			runs = append(runs, &one)
 		}
 	}
 	if err := t.saveRuns(ctx, runs); err != nil {
@@ -348,11 +189,15 @@ func (t *task) stopped(ctx context.Context) error {
 // announce tells of the plans, and has them applied if the gate is open
 // already because an approval still counts.
 func (t *task) announce(ctx context.Context) error {
-	decision, err := t.gate(ctx, policy.ByPlan, nil, true)
-	if err != nil {
-		return err
+	var decision policy.Decision
+	t.rec.Decision = nil
+	if t.rec.Failure == "" {
+		var err error
+		if decision, err = t.gate(ctx, policy.ByPlan, nil, true); err != nil {
+			return err
+		}
+		t.rec.Decision = &decision
 	}
-	t.rec.Decision = &decision
 	r, err := t.planResult(ctx)
 	if err != nil {
 		return err
@@ -459,7 +304,7 @@ func (t *task) planChecks(ctx context.Context, r Result, d policy.Decision) erro
 		title = "No project is touched"
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	var plan, apply CheckRef
+	var plan, apply record.CheckRef
 	g.Go(func() (err error) {
 		plan, err = t.checkRef(gctx, CheckPlan, status, title, r)
 		return err

@@ -14,10 +14,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"weir/locks"
-	"weir/planner/artifact"
 	"weir/planner/checkout"
-	"weir/planner/terraform"
+	"weir/planner/gate"
+	"weir/planner/record"
+	"weir/planner/run"
 	"weir/planner/work"
 	"weir/policy"
 	"weir/store"
@@ -29,16 +32,13 @@ type Planner struct {
 	Locks     *locks.Locks
 	Queue     Queue
 	Checkouts *checkout.Repos
-	Terraform *terraform.Runner
-	Artifacts *artifact.Artifacts
+	Runs      *run.Runs
+	Gate      *gate.Gate
 	Facts     Facts
-	Teams     Teams
 	Teller    Teller
-	Live      *Live
 	Log       *slog.Logger
 
-	DataDir    string // absolute; for terraform's data directories and the states of projects without a backend
-	AllowForks bool   // plan pull requests from forks too
+	AllowForks bool // plan pull requests from forks too
 	PageURL    func(repo string, pull int) string
 	RunURL     func(id string) string
 }
@@ -61,10 +61,10 @@ type task struct {
 	log *slog.Logger
 
 	pr      PullRequest
-	rec     Record
+	rec     record.Record
 	version store.Version   // of rec
 	seen    []policy.Review // as the gate has listed them last
-	audit   []Entry         // to be written with the next save
+	audit   []record.Entry  // to be written with the next save
 }
 
 // verbs is the table of what a job of each kind does. Every verb begins with
@@ -101,7 +101,7 @@ func (t *task) do(ctx context.Context, verb func(*task, context.Context) error) 
 		return verb(t, ctx)
 	}
 	var err error
-	if t.rec, t.version, err = readPull(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
+	if t.rec, t.version, err = record.Load(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
 		return err
 	}
 	if err := t.lookAgain(ctx); err != nil {
@@ -164,19 +164,19 @@ func (t *task) save(ctx context.Context, also ...store.Write) error {
 		return err
 	}
 	t.rec.Updated = time.Now().UTC()
-	own, err := put(pullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
+	own, err := record.Put(record.PullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
 	if err != nil {
 		return err
 	}
 	writes := append([]store.Write{own, fence}, also...)
 	for _, e := range t.audit {
-		w, err := e.write(t.rec.Repo)
+		w, err := e.Write()
 		if err != nil {
 			return err
 		}
 		writes = append(writes, w)
 	}
-	if err := commit(ctx, t.Store, writes...); err != nil {
+	if err := record.Commit(ctx, t.Store, writes...); err != nil {
 		return fmt.Errorf("save pull request: %w", err)
 	}
 	t.audit = nil
@@ -189,11 +189,11 @@ func (t *task) save(ctx context.Context, also ...store.Write) error {
 }
 
 // saveRuns stores runs, and after them the record that names them.
-func (t *task) saveRuns(ctx context.Context, runs []*Run) error {
+func (t *task) saveRuns(ctx context.Context, runs []*record.Run) error {
 	for some := range slices.Chunk(runs, store.MaxWrites) {
 		keys := make([]store.Key, len(some))
 		for i, run := range some {
-			keys[i] = runKey(run.ID)
+			keys[i] = record.RunKey(run.ID)
 		}
 		rows, err := t.Store.Get(ctx, keys...)
 		if err != nil {
@@ -201,25 +201,40 @@ func (t *task) saveRuns(ctx context.Context, runs []*Run) error {
 		}
 		writes := make([]store.Write, len(some))
 		for i, run := range some {
-			if writes[i], err = put(keys[i], rows[i].Version, run); err != nil {
+			if writes[i], err = record.Put(keys[i], rows[i].Version, run); err != nil {
 				return err
 			}
 		}
-		if err := commit(ctx, t.Store, writes...); err != nil {
+		if err := record.Commit(ctx, t.Store, writes...); err != nil {
 			return fmt.Errorf("save runs: %w", err)
 		}
 	}
 	return t.save(ctx)
 }
 
-// project finds a project of the record by its ID.
-func (t *task) project(id string) *ProjectRecord {
-	for i := range t.rec.Projects {
-		if t.rec.Projects[i].ID == id {
-			return &t.rec.Projects[i]
-		}
+// note adds an audit entry to the next save.
+func (t *task) note(what, why string, projects ...string) *record.Entry {
+	who := t.job.Actor
+	if who == "" {
+		who = "weir"
 	}
-	return nil
+	t.audit = append(t.audit, record.Entry{
+		ID: ulid.Make().String(), At: time.Now().UTC(), Repo: t.job.Repo, Pull: t.job.Pull, Job: t.job.ID,
+		Who: who, What: what, Why: why, Projects: projects, Head: t.pr.Head,
+	})
+	return &t.audit[len(t.audit)-1]
+}
+
+// gate asks the gate, and keeps the reviews that it saw. Only what a person
+// asked for by a command or a button counts as asked for.
+func (t *task) gate(ctx context.Context, trigger policy.Trigger, only []string, justPlanned bool) (policy.Decision, error) {
+	q := gate.Question{PR: t.pr, Record: &t.rec, Trigger: trigger, Only: only, JustPlanned: justPlanned}
+	if t.job.Command != nil {
+		q.Actor = t.job.Actor
+	}
+	decision, reviews, err := t.Gate.Ask(ctx, q)
+	t.seen = reviews
+	return decision, err
 }
 
 // GiveUp tells people that a job ended in an error of ours and will not be
@@ -236,7 +251,7 @@ func (t *task) giveUp(ctx context.Context, cause error) error {
 		return nil
 	}
 	var err error
-	if t.rec, t.version, err = readPull(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
+	if t.rec, t.version, err = record.Load(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
 		return err
 	}
 	r := t.result(ResultInternal)
@@ -256,11 +271,11 @@ func (t *task) giveUp(ctx context.Context, cause error) error {
 	if t.version == 0 {
 		return nil
 	}
-	w, err := put(pullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
+	w, err := record.Put(record.PullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
 	if err != nil {
 		return err
 	}
-	return commit(ctx, t.Store, w)
+	return record.Commit(ctx, t.Store, w)
 }
 
 // superseded reports whether the job ended because a newer event took its

@@ -32,9 +32,7 @@ type Result struct {
 	Text     string   // kinds help, refused, internal: what to say
 }
 
-// ResultKind is the situation that a Result tells of.
-type ResultKind string
-
+// The situations that a Result tells of.
 const (
 	ResultPlan        ResultKind = "plan"        // planned, or failed to
 	ResultLocked      ResultKind = "locked"      // waits for locks

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"weir/planner/artifact"
+	"weir/planner/record"
 	"weir/store"
 )
 
@@ -33,7 +35,7 @@ func (t *task) result(kind ResultKind) Result {
 func (t *task) planResult(ctx context.Context) (Result, error) {
 	r := t.result(ResultPlan)
 	r.Decision = t.rec.Decision
-	runs, err := t.runs(ctx)
+	runs, err := t.rec.Runs(ctx, t.Store)
 	if err != nil {
 		return r, err
 	}
@@ -42,7 +44,7 @@ func (t *task) planResult(ctx context.Context) (Result, error) {
 			return r, err
 		}
 		for _, on := range p.DependsOn {
-			if d := t.project(on); d != nil && d.State == Planned {
+			if d := t.rec.Project(on); d != nil && d.State == Planned {
 				r.Projects[i].Notes = append(r.Projects[i].Notes, fmt.Sprintf(
 					"%s changes first. Once it is applied this is planned again, and applied only if the plan is still the same.", on))
 			}
@@ -52,7 +54,7 @@ func (t *task) planResult(ctx context.Context) (Result, error) {
 }
 
 // fill adds what a run came to.
-func (t *task) fill(ctx context.Context, p *ProjectResult, run Run) error {
+func (t *task) fill(ctx context.Context, p *ProjectResult, run record.Run) error {
 	if run.ID == "" {
 		return nil
 	}
@@ -61,26 +63,13 @@ func (t *task) fill(ctx context.Context, p *ProjectResult, run Run) error {
 	if run.Failure != "" {
 		p.Failure = run.Failure
 	}
-	if run.Text == "" {
-		return nil
-	}
-	text, err := t.Artifacts.Get(ctx, t.scope(), run.Text)
-	if err != nil {
-		return fmt.Errorf("read plan text of %s: %w", p.ID, err)
-	}
-	p.Text = string(text)
-	return nil
+	var err error
+	p.Text, err = t.Runs.Text(ctx, run)
+	return err
 }
 
-// runs returns the newest run of every project.
-func (t *task) runs(ctx context.Context) (map[string]Run, error) {
-	var ids []string
-	for _, p := range t.rec.Projects {
-		if p.Run != "" {
-			ids = append(ids, p.Run)
-		}
-	}
-	return readRuns(ctx, t.Store, ids)
+func (t *task) scope() artifact.Scope {
+	return artifact.Scope{Repo: t.job.Repo, Pull: t.job.Pull}
 }
 
 // tell posts a result. A plan, or the news that it waits, replaces the comment
@@ -131,12 +120,12 @@ func (t *task) tellOnce(ctx context.Context, what, text string) error {
 	if _, err := t.Teller.Tell(ctx, r, nil, nil, t.job.Attempt <= 1); err != nil {
 		return err
 	}
-	w, err := put(key, 0, t.job.ID)
+	w, err := record.Put(key, 0, t.job.ID)
 	if err != nil {
 		return err
 	}
 	var conflict *store.ConflictError
-	if err := commit(ctx, t.Store, w); err != nil && !errors.As(err, &conflict) {
+	if err := record.Commit(ctx, t.Store, w); err != nil && !errors.As(err, &conflict) {
 		return fmt.Errorf("tell once: %w", err)
 	}
 	return nil
@@ -151,12 +140,12 @@ func (t *task) check(ctx context.Context, name string, status CheckStatus, title
 
 // checkRef sets a check on the head commit. It writes nothing into the task,
 // so that two may be set at once.
-func (t *task) checkRef(ctx context.Context, name string, status CheckStatus, title string, r Result) (CheckRef, error) {
+func (t *task) checkRef(ctx context.Context, name string, status CheckStatus, title string, r Result) (record.CheckRef, error) {
 	head := t.pr.Head
 	if head == "" {
 		head = t.rec.Head
 	}
-	ref := CheckRef{Head: head, Name: name, Status: status, Title: title}
+	ref := record.CheckRef{Head: head, Name: name, Status: status, Title: title}
 	for _, c := range t.rec.Checks {
 		if c.Head != head || c.Name != name {
 			continue
@@ -170,18 +159,18 @@ func (t *task) checkRef(ctx context.Context, name string, status CheckStatus, ti
 		ID: ref.ID, Repo: t.job.Repo, Head: head, Name: name, Status: status, Title: title, DetailsURL: t.PageURL(t.job.Repo, t.job.Pull),
 	}, r)
 	if err != nil {
-		return CheckRef{}, err
+		return record.CheckRef{}, err
 	}
 	ref.ID = id
 	return ref, nil
 }
 
 // keepCheck remembers a check, and forgets those of older commits.
-func (t *task) keepCheck(ref CheckRef) {
+func (t *task) keepCheck(ref record.CheckRef) {
 	if ref.Name == "" {
 		return
 	}
-	t.rec.Checks = slices.DeleteFunc(t.rec.Checks, func(c CheckRef) bool { return c.Name == ref.Name || c.Head != ref.Head })
+	t.rec.Checks = slices.DeleteFunc(t.rec.Checks, func(c record.CheckRef) bool { return c.Name == ref.Name || c.Head != ref.Head })
 	t.rec.Checks = append(t.rec.Checks, ref)
 }
 

@@ -68,14 +68,14 @@ func current(f Facts) Requirement {
 		switch {
 		case p.Stage != Ready && p.Stage != Unchanged:
 		case p.PlanHead != f.Pull.Head:
-			old = append(old, fmt.Sprintf("%s (planned at %s)", p.ID, short(p.PlanHead)))
+			old = append(old, fmt.Sprintf("%s (planned at %s)", p.ID, Short(p.PlanHead)))
 		case p.BaseTouched:
 			moved = append(moved, p.ID)
 		}
 	}
 	switch {
 	case len(old) > 0:
-		r.Reason = fmt.Sprintf("the head is now %s, but these plans are older: %s", short(f.Pull.Head), list(old))
+		r.Reason = fmt.Sprintf("the head is now %s, but these plans are older: %s", Short(f.Pull.Head), list(old))
 	case len(moved) > 0:
 		r.Reason = fmt.Sprintf("%s has changed files of %s since it was planned", f.Pull.Base, list(moved))
 	default:
@@ -179,11 +179,11 @@ func voidReason(f Facts, review Review) string {
 	}
 	seen, ok := seenBy(review, f.Posted)
 	if !ok {
-		return fmt.Sprintf("%s approved %s before its present plan was shown", who, short(review.Commit))
+		return fmt.Sprintf("%s approved %s before its present plan was shown", who, Short(review.Commit))
 	}
 	if diff := differ(seen.Digests, f); len(diff) > 0 {
 		return fmt.Sprintf("%s approved %s, the head is now %s and what it does differs in %s",
-			who, short(review.Commit), short(f.Pull.Head), list(diff))
+			who, Short(review.Commit), Short(f.Pull.Head), list(diff))
 	}
 	return ""
 }
@@ -300,7 +300,8 @@ func requested(f Facts) Requirement {
 	return r
 }
 
-func short(commit string) string {
+// Short is the beginning of a commit id, as people know it.
+func Short(commit string) string {
 	if len(commit) > 7 {
 		return commit[:7]
 	}

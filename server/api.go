@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"weir/planner"
+	"weir/planner/record"
 	"weir/planner/terraform"
 	"weir/policy"
 )
@@ -32,20 +32,20 @@ type apiLock struct {
 }
 
 type apiPull struct {
-	Repo     string            `json:"repo"`
-	Pull     int               `json:"pull"`
-	Title    string            `json:"title"`
-	Author   string            `json:"author"`
-	Head     string            `json:"head"`
-	Base     string            `json:"base"`
-	Closed   bool              `json:"closed"`
-	Merged   bool              `json:"merged"`
-	Mode     string            `json:"mode"`
-	Failure  string            `json:"failure,omitempty"`
-	Projects []apiProject      `json:"projects"`
-	Waiting  []planner.Waiting `json:"waiting"`
-	Gate     *policy.Decision  `json:"gate"`
-	Updated  time.Time         `json:"updated"`
+	Repo     string           `json:"repo"`
+	Pull     int              `json:"pull"`
+	Title    string           `json:"title"`
+	Author   string           `json:"author"`
+	Head     string           `json:"head"`
+	Base     string           `json:"base"`
+	Closed   bool             `json:"closed"`
+	Merged   bool             `json:"merged"`
+	Mode     string           `json:"mode"`
+	Failure  string           `json:"failure,omitempty"`
+	Projects []apiProject     `json:"projects"`
+	Waiting  []record.Waiting `json:"waiting"`
+	Gate     *policy.Decision `json:"gate"`
+	Updated  time.Time        `json:"updated"`
 }
 
 type apiProject struct {
@@ -109,11 +109,11 @@ func (s *Server) apiPull(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func toAPI(rec planner.Record) apiPull {
+func toAPI(rec record.Record) apiPull {
 	p := apiPull{
 		Repo: rec.Repo, Pull: rec.Pull, Title: rec.Title, Author: rec.Author, Head: rec.Head, Base: rec.Base,
 		Closed: rec.Closed, Merged: rec.Merged, Mode: string(rec.Mode), Failure: rec.Failure,
-		Projects: []apiProject{}, Waiting: append([]planner.Waiting{}, rec.Waiting...), Gate: rec.Decision, Updated: rec.Updated,
+		Projects: []apiProject{}, Waiting: append([]record.Waiting{}, rec.Waiting...), Gate: rec.Decision, Updated: rec.Updated,
 	}
 	for _, one := range rec.Projects {
 		p.Projects = append(p.Projects, apiProject{
@@ -126,7 +126,7 @@ func toAPI(rec planner.Record) apiPull {
 }
 
 func (s *Server) apiRun(w http.ResponseWriter, r *http.Request) {
-	run, ok, err := planner.ReadRun(r.Context(), s.store, chi.URLParam(r, "id"))
+	run, ok, err := record.ReadRun(r.Context(), s.store, chi.URLParam(r, "id"))
 	if err != nil {
 		s.failAPI(w, err)
 		return
@@ -167,16 +167,16 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 }
 
 // pullOf reads the pull request that a path names.
-func (s *Server) pullOf(r *http.Request) (planner.Record, bool, error) {
+func (s *Server) pullOf(r *http.Request) (record.Record, bool, error) {
 	number, err := strconv.Atoi(chi.URLParam(r, "number"))
 	if err != nil || number <= 0 {
-		return planner.Record{}, false, nil
+		return record.Record{}, false, nil
 	}
 	repo := chi.URLParam(r, "owner") + "/" + chi.URLParam(r, "name")
 	if strings.ContainsAny(repo, "#\x00") {
-		return planner.Record{}, false, nil
+		return record.Record{}, false, nil
 	}
-	return planner.ReadPull(r.Context(), s.store, repo, number)
+	return record.ReadPull(r.Context(), s.store, repo, number)
 }
 
 // allLocks lists the locks of every repository.

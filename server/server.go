@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,10 @@ import (
 	"weir/planner"
 	"weir/planner/artifact"
 	"weir/planner/checkout"
+	"weir/planner/gate"
+	"weir/planner/live"
+	"weir/planner/record"
+	"weir/planner/run"
 	"weir/planner/terraform"
 	"weir/planner/work"
 	"weir/server/config"
@@ -48,6 +53,7 @@ type Server struct {
 	locks    *locks.Locks
 	queue    *work.Queue
 	planner  *planner.Planner
+	runs     *run.Runs
 	github   *github.Client
 	receiver webhook.Receiver
 	desk     desk
@@ -102,11 +108,8 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 			err = errors.Join(err, s.close())
 		}
 	}()
-	tmp := filepath.Join(cfg.DataDir, "tmp")
-	for _, dir := range []string{cfg.DataDir, filepath.Join(cfg.DataDir, "terraform"), filepath.Join(cfg.DataDir, "states")} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return s, fmt.Errorf("data_dir: %w", err)
-		}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return s, fmt.Errorf("data_dir: %w", err)
 	}
 
 	file, err := cfg.BoltFile()
@@ -119,11 +122,6 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	}
 	s.store = db
 	s.onClose("store", db.Close)
-	// Only now is it certain that no other weir uses this directory.
-	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o700)); err != nil {
-		return s, fmt.Errorf("data_dir: %w", err)
-	}
-
 	s.queue = &work.Queue{Store: db, Exclusive: true, Lease: lease, Drain: drainPlans, Log: log}
 	s.locks = &locks.Locks{Store: db, Grant: s.grant}
 
@@ -141,7 +139,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	if err != nil {
 		return s, err
 	}
-	live, err := planner.NewLive(filepath.Join(cfg.DataDir, "live"))
+	logs, err := live.New(filepath.Join(cfg.DataDir, "live"))
 	if err != nil {
 		return s, err
 	}
@@ -151,16 +149,21 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	}
 	runner := &terraform.Runner{
 		Binary: findTerraform(cfg.Terraform.Binary), Env: cfg.Terraform.Env, Environ: func() []string { return environ },
-		CacheDir: filepath.Join(cfg.DataDir, "providers"), TempDir: tmp,
+		CacheDir: filepath.Join(cfg.DataDir, "providers"), TempDir: filepath.Join(cfg.DataDir, "tmp"),
 		MaxParallel: cfg.Terraform.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
 	}
+	s.runs = &run.Runs{Terraform: runner, Artifacts: artifacts, Logs: logs, DataDir: cfg.DataDir}
+	// The store is open, so no other weir uses this directory.
+	if err := s.runs.Prepare(); err != nil {
+		return s, err
+	}
+	checkouts := &checkout.Repos{Dir: filepath.Join(cfg.DataDir, "git"), Token: s.github.Token, Allow: allow, Log: log}
 	s.planner = &planner.Planner{
-		Store: db, Locks: s.locks, Queue: s.queue,
-		Checkouts: &checkout.Repos{Dir: filepath.Join(cfg.DataDir, "git"), Token: s.github.Token, Allow: allow, Log: log},
-		Terraform: runner, Artifacts: artifacts,
-		Facts: s.github, Teams: s.github, Teller: &teller{github: s.github, names: cfg.CommandNames, log: log},
-		Live: live, Log: log, DataDir: cfg.DataDir, AllowForks: cfg.AllowForks,
-		PageURL: s.pullURL, RunURL: s.runURL,
+		Store: db, Locks: s.locks, Queue: s.queue, Checkouts: checkouts, Runs: s.runs,
+		Gate:   &gate.Gate{Facts: s.github, Teams: s.github, Locks: s.locks, Checkouts: checkouts, Store: db},
+		Facts:  s.github,
+		Teller: &teller{github: s.github, names: cfg.CommandNames, log: log},
+		Log:    log, AllowForks: cfg.AllowForks, PageURL: s.pullURL, RunURL: s.runURL,
 	}
 	s.queue.GiveUp = s.planner.GiveUp
 
@@ -174,6 +177,13 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return s, fmt.Errorf("listen: %w", err)
+	}
+	if public, ok := strings.CutSuffix(cfg.PublicURL, ":0"); ok { // a port that was to be found
+		_, port, err := net.SplitHostPort(s.listener.Addr().String())
+		if err != nil {
+			return s, fmt.Errorf("listen: %w", err)
+		}
+		cfg.PublicURL = public + ":" + port
 	}
 	s.onClose("listener", func() error { return ignoreClosed(s.listener.Close()) })
 	s.http = &http.Server{
@@ -309,7 +319,7 @@ func (s *Server) tidy(ctx context.Context) {
 }
 
 func (s *Server) tidyOnce(ctx context.Context) error {
-	pulls, err := planner.ReadPulls(ctx, s.store)
+	pulls, err := record.ReadPulls(ctx, s.store)
 	if err != nil {
 		return err
 	}
