@@ -11,14 +11,21 @@ import (
 	"weir/server/github/rest"
 )
 
-// What the callers of this package need of package rest.
 type (
-	Config           = rest.Config
-	App              = rest.App
-	Error            = rest.Error
-	NotFoundError    = rest.NotFoundError
-	NotServedError   = rest.NotServedError
-	RateLimitError   = rest.RateLimitError
+	// Config says which GitHub to speak to, and as whom.
+	Config = rest.Config
+	// App is a GitHub App's identity.
+	App = rest.App
+
+	// Error is what came of a call that GitHub refused or did not answer.
+	Error = rest.Error
+	// NotFoundError says that something does not exist, or not for weir.
+	NotFoundError = rest.NotFoundError
+	// NotServedError says that the App cannot act in a repository.
+	NotServedError = rest.NotServedError
+	// RateLimitError says that GitHub answers no more before some time.
+	RateLimitError = rest.RateLimitError
+	// UnsupportedError says that this GitHub does not offer something.
 	UnsupportedError = rest.UnsupportedError
 )
 

@@ -69,7 +69,7 @@ func TestCheckRun(t *testing.T) {
 		if _, err := g.SetCheck(ctx, check(planner.CheckPlan, planner.ActionRequired), ""); err != nil {
 			t.Fatal(err)
 		}
-		if a := h.runs[1]["actions"].([]any); len(a) != 0 {
+		if a, ok := h.runs[1]["actions"].([]any); !ok || len(a) != 0 {
 			t.Errorf("weir/plan has the buttons %v", a)
 		}
 	})
