@@ -27,6 +27,7 @@ import (
 	"weir/integration/sandbox/gitrepo"
 	"weir/integration/sandbox/hooks"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/page"
 	"weir/integration/sandbox/people"
 	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/rest"
@@ -40,6 +41,7 @@ type (
 	Action     = record.Action
 	Change     = hub.Change
 	CheckRun   = record.CheckRun
+	CheckEdit  = checks.Edit
 	Comment    = record.Comment
 	Edit       = record.Edit
 	Issue      = record.Issue
@@ -136,6 +138,10 @@ func Start(c Config) (*Sandbox, error) {
 	if s.git, err = gitrepo.NewBackend(dir, slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug)); err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
+	site, err := (&page.Page{People: s.People, Log: c.Log}).Handler()
+	if err != nil {
+		return nil, fmt.Errorf("start sandbox: %w", err)
+	}
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
@@ -146,7 +152,7 @@ func Start(c Config) (*Sandbox, error) {
 	s.sender = hooks.New(hooks.Config{Shape: s.shape, AppID: appID, Changed: s.Touch, Log: c.Log})
 	s.OnCall = s.Touch
 	s.api = &rest.API{Hub: s.Hub, Talk: s.Talk, Checks: s.Runs, Hooks: s.sender, Shape: s.shape, Log: c.Log}
-	handler := s.handler()
+	handler := s.handler(site)
 	if c.Middleware != nil {
 		handler = c.Middleware(handler)
 	}
@@ -310,7 +316,7 @@ func PrimaryLimit(reset time.Duration) Rule { return traffic.PrimaryLimit(reset)
 func SecondaryLimit(after time.Duration) Rule { return traffic.SecondaryLimit(after) }
 
 // handler is everything that the sandbox serves.
-func (s *Sandbox) handler() http.Handler {
+func (s *Sandbox) handler(site http.Handler) http.Handler {
 	token := func(r *http.Request) string {
 		who, err := s.Authenticate(r.Header.Get("Authorization"))
 		if err != nil {
@@ -323,6 +329,7 @@ func (s *Sandbox) handler() http.Handler {
 	root.Handle("/api/v3/", http.StripPrefix("/api/v3", s.Wrap(s.api.Route, token, api)))
 	graph := func(*http.Request) string { return "/api/graphql" }
 	root.Handle("POST /api/graphql", s.Wrap(graph, token, http.HandlerFunc(s.api.GraphQL)))
+	root.Handle("/", site)
 	git := s.Wrap(gitRoute, token, http.HandlerFunc(s.serveGit))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gitRoute(r) != "" {

@@ -239,6 +239,15 @@ func (a *Accounts) InstallationOf(full string) (record.Installation, error) {
 	return record.Installation{}, record.NotFound()
 }
 
+// AsApp is the identity of the App in a repository, with all its permissions.
+func (a *Accounts) AsApp(full string) (Identity, error) {
+	i, err := a.InstallationOf(full)
+	if err != nil {
+		return Identity{}, err
+	}
+	return Identity{Kind: ByInstallation, User: a.User(a.app.Bot()), App: a.app.ID, Installation: i.ID, Permissions: a.app.Permissions}, nil
+}
+
 // NewInstallationToken makes a token of an installation, for some repositories
 // by full name, which the caller knows to exist, and some permissions or, with
 // nil, for all.
