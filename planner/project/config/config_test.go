@@ -141,7 +141,6 @@ func TestParseCountsWindowsLinesOnce(t *testing.T) {
 // stack without end.
 func TestParseHostileInput(t *testing.T) {
 	const n = maxConfigSize
-	started := time.Now()
 	for name, doc := range map[string]string{
 		"too large":       strings.Repeat("#\n", n),
 		"flow sequences":  strings.Repeat("[\n", n/2),
@@ -160,9 +159,6 @@ func TestParseHostileInput(t *testing.T) {
 		if cfg, err := Parse("weir.yaml", []byte(doc)); err == nil {
 			t.Errorf("%s: %+v, want a mistake", name, cfg)
 		}
-	}
-	if took := time.Since(started); took > time.Minute {
-		t.Errorf("took %v", took)
 	}
 }
 

@@ -94,7 +94,11 @@ func (m *Module) Add(name string, data []byte) {
 
 func (m *Module) problem(file string, line int, format string, args ...any) {
 	if len(m.Problems) < maxProblems {
-		m.Problems = append(m.Problems, Problem{file, line, fmt.Sprintf(format, args...)})
+		text := []rune(fmt.Sprintf(format, args...))
+		if len(text) > 300 {
+			text = append(text[:300], '…')
+		}
+		m.Problems = append(m.Problems, Problem{file, line, string(text)})
 	}
 }
 
@@ -104,8 +108,8 @@ func (m *Module) parse(name string, data []byte) hcl.Body {
 		m.problem(name, 0, "is larger than %d MiB and was not read", MaxSize>>20)
 		return nil
 	}
-	if tooDeep(name, data) {
-		m.problem(name, 0, "is nested too deeply and was not read")
+	if tooComplex(name, data) {
+		m.problem(name, 0, "is nested too deeply, or too complex otherwise, and was not read")
 		return nil
 	}
 	var file *hcl.File
@@ -180,30 +184,43 @@ func (m *Module) addCall(name string, block *hcl.Block) {
 }
 
 // literal returns the text of an expression as far as it is known without
-// evaluating anything. open says that there is more.
+// evaluating anything: evaluation recurses, and a pull request may have made
+// the expression. open says that there is more.
 func literal(expr hcl.Expression) (text string, open bool) {
-	if t, ok := expr.(*hclsyntax.TemplateExpr); ok && !t.IsStringLiteral() && len(t.Parts) > 0 {
-		for _, part := range t.Parts {
-			v, ok := part.(*hclsyntax.LiteralValueExpr)
-			if !ok || v.Val.Type() != cty.String {
-				return text, true
-			}
-			text += v.Val.AsString()
+	if _, native := expr.(hclsyntax.Expression); !native { // JSON: a string, or something that is none
+		v, diags := expr.Value(nil)
+		if diags.HasErrors() || v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
+			return "", true
 		}
-		return text, false
+		text, _, open = strings.Cut(v.AsString(), "${")
+		return text, open
 	}
-	v, diags := expr.Value(nil)
-	if diags.HasErrors() || v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
+	for {
+		in, ok := expr.(*hclsyntax.ParenthesesExpr)
+		if !ok {
+			break
+		}
+		expr = in.Expression
+	}
+	t, ok := expr.(*hclsyntax.TemplateExpr)
+	if !ok {
 		return "", true
 	}
-	text, _, open = strings.Cut(v.AsString(), "${") // only in JSON is it left standing
-	return text, open
+	var known strings.Builder
+	for _, part := range t.Parts {
+		v, ok := part.(*hclsyntax.LiteralValueExpr)
+		if !ok || v.Val.Type() != cty.String {
+			return known.String(), true
+		}
+		known.WriteString(v.Val.AsString())
+	}
+	return known.String(), false
 }
 
 // TestCalls returns the modules that a test file calls, relative to the
 // directory of what it tests.
 func TestCalls(name string, data []byte) []string {
-	if len(data) > MaxSize || tooDeep(name, data) {
+	if len(data) > MaxSize || tooComplex(name, data) {
 		return nil
 	}
 	file, _ := hclsyntax.ParseConfig(data, name, hcl.InitialPos)
@@ -226,23 +243,31 @@ func TestCalls(name string, data []byte) []string {
 	return sources
 }
 
-// maxDepth bounds what the parsers, which recurse, get to read: Go cannot
-// recover from a stack that has grown too large.
-const maxDepth = 1000
+// These bound what the parsers get to read. They recurse, and Go cannot recover
+// from a stack that has grown too large; and they join the pieces of a text one
+// by one, which takes time by the square.
+const (
+	maxDepth     = 1000
+	maxRightward = 20_000
+	maxJoined    = 20_000_000_000 // bytes copied, twice
+)
 
-var nests = regexp.MustCompile(`[\[({!?-]`)
+var nests = regexp.MustCompile(`[\[({!?*-]`)
 
-// tooDeep reports whether a file is nested more deeply than anybody writes.
-func tooDeep(name string, data []byte) bool {
+// tooComplex reports whether a file is nested more deeply than anybody writes,
+// or has a text of far more pieces.
+func tooComplex(name string, data []byte) bool {
 	if strings.HasSuffix(name, ".json") {
 		return bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxDepth && !shallowJSON(data)
 	}
-	if len(nests.FindAllIndex(data, maxDepth+1)) <= maxDepth {
+	if len(data) < 64<<10 && len(nests.FindAllIndex(data, maxDepth+1)) <= maxDepth {
 		return false // the usual case needs no second reading
 	}
 	tokens, _ := hclsyntax.LexConfig(data, name, hcl.InitialPos)
-	depth, prefix, conditions := 0, 0, 0
-	for _, t := range tokens {
+	depth, prefix, rightward, directives := 0, 0, 0, 0
+	pieces, joined := 0, 0
+	for i, t := range tokens {
+		piece := false
 		switch t.Type {
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp,
 			hclsyntax.TokenTemplateControl, hclsyntax.TokenOQuote, hclsyntax.TokenOHeredoc:
@@ -250,19 +275,31 @@ func tooDeep(name string, data []byte) bool {
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd,
 			hclsyntax.TokenCQuote, hclsyntax.TokenCHeredoc:
 			depth = max(depth-1, 0)
-		case hclsyntax.TokenQuestion:
-			conditions++
-		case hclsyntax.TokenNewline:
-			if depth <= 1 { // a condition may go on over lines only inside of brackets
-				conditions = 0
+		case hclsyntax.TokenQuestion, hclsyntax.TokenStar:
+			rightward++ // conditions and splats; where one chain of them ends only the parser knows
+		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
+			piece = true
+		}
+		if t.Type == hclsyntax.TokenTemplateControl && i+1 < len(tokens) {
+			switch string(tokens[i+1].Bytes) {
+			case "if", "for":
+				directives++
+			case "endif", "endfor":
+				directives = max(directives-1, 0)
 			}
 		}
-		if t.Type == hclsyntax.TokenBang || t.Type == hclsyntax.TokenMinus {
+		switch t.Type {
+		case hclsyntax.TokenBang, hclsyntax.TokenMinus:
 			prefix++
-		} else {
+		case hclsyntax.TokenNewline, hclsyntax.TokenComment: // may stand between
+		default:
 			prefix = 0
 		}
-		if max(depth, prefix, conditions) > maxDepth {
+		if pieces++; !piece {
+			pieces, joined = 0, 0
+		}
+		joined += len(t.Bytes)
+		if max(depth, prefix, directives) > maxDepth || rightward > maxRightward || pieces*joined > maxJoined {
 			return true
 		}
 	}
