@@ -6,10 +6,21 @@
 // soon as that is possible, first come, first served among those that can go.
 // Each time a lock changes its owner its epoch grows by one; lock rows are
 // never deleted, so an epoch never comes twice.
+//
+// Each operation reads the rows of one repository, decides in pure code, and
+// commits what changed together with the repository's head row, which every
+// change of a repository moves on. So the operations of a repository happen
+// one after the other, however many processes there are, and no waiter is
+// overlooked because somebody else changed another row meanwhile.
 package locks
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"weir/store"
@@ -19,10 +30,16 @@ import (
 // less the repository's own row and one write for the caller.
 const MaxProjects = store.MaxWrites - 2
 
-// Key names a project within its repository.
+// Key names a project within its repository. Neither part may contain a NUL.
 type Key struct {
 	Dir       string
 	Workspace string
+}
+
+func (k Key) String() string { return k.Dir + " (" + k.Workspace + ")" }
+
+func (k Key) compare(o Key) int {
+	return cmp.Or(strings.Compare(k.Dir, o.Dir), strings.Compare(k.Workspace, o.Workspace))
 }
 
 // Lock is the row of one project.
@@ -31,7 +48,13 @@ type Lock struct {
 	Owner   int // the pull request that owns it; 0: nobody
 	Epoch   int64
 	Since   time.Time // when Owner got it
-	Waiters []Waiter  // in the order in which they are served
+	Waiters []Waiter  // in the order in which they came
+}
+
+// Place returns the place of a pull request in the queue of this lock: 1 is
+// the next, 0 means that it does not wait.
+func (l Lock) Place(pull int) int {
+	return 1 + slices.IndexFunc(l.Waiters, func(w Waiter) bool { return w.Pull == pull })
 }
 
 // Waiter is a pull request that wants a lock. It stands in the row of every
@@ -41,28 +64,185 @@ type Waiter struct {
 	Since time.Time
 }
 
-// Outcome is what Acquire came to.
+// Want is one project that a pull request has to own.
+type Want struct {
+	Key Key
+	// Keep says that a lock which the pull request owns is not given back
+	// while it waits for others, because it has applied there already:
+	// nothing may slip between the apply and the merge.
+	Keep bool
+}
+
+// Outcome is what Acquire or Release came to.
 type Outcome struct {
-	Acquired bool
-	Locks    []Lock // the rows of all wanted projects as they are now, in the order wanted
+	Acquired bool   // Acquire only: the pull request owns all that it wants
+	Locks    []Lock // Acquire: the rows of all wanted projects as they are now, in the order wanted; Release: the rows that it left
 	Released []Key  // locks that this pull request gave back
-	Granted  []int  // pull requests that were handed locks by this call
+	Granted  []int  // pull requests that were handed locks from their queues by this call, and told by Grant
 }
 
-// Fence proves, inside another commit, that a lock is still held: it expects
-// the row at the version that was read with the epoch.
-type Fence struct {
-	Key   Key
-	Epoch int64
-}
-
-// Locks is the lock table of all repositories.
+// Locks is the lock table of all repositories. It must not be copied. Several
+// of them, also in several processes, may share a store.
 type Locks struct {
 	Store store.Store
 	Now   func() time.Time // nil: time.Now
 
 	// Grant makes the writes that have to happen together with handing
 	// locks to a waiter (such as queueing its plan), so that nobody is
-	// handed a lock without being told. At most one write a call. May be nil.
+	// handed a lock without being told. At most one write a call, of a key
+	// that no other write of the commit has. It is called again for a
+	// commit that has to be tried again, so it must do nothing but make
+	// writes, and it must not use these Locks. May be nil.
 	Grant func(ctx context.Context, repo string, pull int) ([]store.Write, error)
+
+	mu    sync.Mutex
+	gates map[string]*gate // one for each repository in use
+}
+
+// TooManyError says that a pull request wants more projects than one commit
+// can lock. Nothing was changed.
+type TooManyError struct {
+	Wanted, Max int
+}
+
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("%d projects wanted, at most %d can be locked together", e.Wanted, e.Max)
+}
+
+// NotOwnerError says that a pull request does not own a lock that it should,
+// and who does. Owner is 0 if nobody does, and Pull itself if the lock went to
+// somebody else and came back, so that its epoch is another one.
+type NotOwnerError struct {
+	Key   Key
+	Pull  int
+	Owner int
+}
+
+func (e *NotOwnerError) Error() string {
+	switch e.Owner {
+	case 0:
+		return fmt.Sprintf("#%d does not own the lock of %s: nobody does", e.Pull, e.Key)
+	case e.Pull:
+		return fmt.Sprintf("#%d has owned the lock of %s only since somebody else had it", e.Pull, e.Key)
+	}
+	return fmt.Sprintf("#%d does not own the lock of %s: #%d does", e.Pull, e.Key, e.Owner)
+}
+
+// Acquire gives a pull request all the wanted locks or none, where want is
+// everything that its newest head touches; a key wanted twice counts once.
+//
+// If every wanted lock is its own or free, and no pull request that came
+// before can be served with it, it owns all of them afterwards. Otherwise it
+// waits for all of them: it stands in the queue of each, and gives back those
+// that it owned (except with Keep), so that two pull requests can never block
+// each other; its place in their queues is by the time when it got them. In
+// both cases it gives back what it does not want any more and leaves those
+// queues. Whatever becomes free is handed on in the same commit.
+//
+// The caller's own writes in also happen in the commit that concludes this.
+// There is room for store.MaxWrites less one and less the wanted projects;
+// more of either is a *TooManyError. If one of them conflicts, Acquire returns
+// the *store.ConflictError and the conclusion has not happened. They must not
+// have keys of a write of Grant.
+//
+// Calling it again with the same want changes nothing, so it is safe to repeat
+// after an error, which leaves open what happened. What does not fit into one
+// commit, because many others are handed what becomes free, is done in several,
+// each of them valid by itself; with an error comes what the ones before have
+// done.
+func (l *Locks) Acquire(ctx context.Context, repo string, pull int, want []Want, also ...store.Write) (Outcome, error) {
+	wanted := unique(want)
+	if limit := store.MaxWrites - 1 - len(also); len(wanted) > min(limit, MaxProjects) {
+		return Outcome{}, &TooManyError{Wanted: len(wanted), Max: max(0, min(limit, MaxProjects))}
+	}
+	if err := validate(repo, pull, keysOf(wanted)...); err != nil {
+		return Outcome{}, fmt.Errorf("acquire locks: %w", err)
+	}
+	out, last, err := l.run(ctx, repo, also, func(t *table, now time.Time, room room) step {
+		return acquire(t, now, pull, wanted, room)
+	})
+	if err != nil {
+		return out, fmt.Errorf("acquire locks for %s#%d: %w", repo, pull, err)
+	}
+	out.Acquired = true
+	for _, w := range want {
+		lock := last.get(w.Key)
+		out.Acquired = out.Acquired && lock.Owner == pull
+		out.Locks = append(out.Locks, lock)
+	}
+	return out, nil
+}
+
+// Release gives back the locks of exactly this pull request and takes it out
+// of their queues: those of keys, or all that it has if keys is nil. What
+// becomes free is handed on in the same commit; what does not fit into one
+// commit is done in several, each of them valid by itself. Calling it again
+// changes nothing, or completes what an error or a crash left undone.
+func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key) (Outcome, error) {
+	if err := validate(repo, pull, keys...); err != nil {
+		return Outcome{}, fmt.Errorf("release locks: %w", err)
+	}
+	touched := map[Key]bool{}
+	out, last, err := l.run(ctx, repo, nil, func(t *table, now time.Time, room room) step {
+		s := release(t, now, pull, keys, room)
+		for k := range s.draft.rows {
+			if t.rows[k].Lock.has(pull) {
+				touched[k] = true
+			}
+		}
+		return s
+	})
+	if err != nil {
+		return out, fmt.Errorf("release locks of %s#%d: %w", repo, pull, err)
+	}
+	for k := range touched {
+		if lock := last.get(k); !lock.has(pull) {
+			out.Locks = append(out.Locks, lock)
+		}
+	}
+	slices.SortFunc(out.Locks, func(a, b Lock) int { return a.Key.compare(b.Key) })
+	return out, nil
+}
+
+// has reports whether the pull request owns the lock or waits for it.
+func (l Lock) has(pull int) bool { return l.Owner == pull || l.Place(pull) > 0 }
+
+// unique returns want with each key once, and Keep if any of its wants had it.
+func unique(want []Want) []Want {
+	var out []Want
+	at := map[Key]int{}
+	for _, w := range want {
+		if i, seen := at[w.Key]; seen {
+			out[i].Keep = out[i].Keep || w.Keep
+			continue
+		}
+		at[w.Key] = len(out)
+		out = append(out, w)
+	}
+	return out
+}
+
+func keysOf(want []Want) []Key {
+	keys := make([]Key, len(want))
+	for i, w := range want {
+		keys[i] = w.Key
+	}
+	return keys
+}
+
+// validate refuses what only a mistake in weir can ask for: GitHub has no
+// repository without a name or pull request 0, and Git no path with a NUL.
+func validate(repo string, pull int, keys ...Key) error {
+	if repo == "" || strings.ContainsRune(repo, 0) {
+		return fmt.Errorf("%q is no repository", repo)
+	}
+	if pull <= 0 {
+		return fmt.Errorf("%s has no pull request %d", repo, pull)
+	}
+	for _, k := range keys {
+		if strings.ContainsRune(k.Dir+k.Workspace, 0) {
+			return fmt.Errorf("project %q has a NUL in its name", k)
+		}
+	}
+	return nil
 }
