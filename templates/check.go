@@ -99,6 +99,9 @@ func missingWords(missing []policy.Requirement) string {
 }
 
 func capital(s string) string {
+	if s == "" {
+		return ""
+	}
 	r, size := utf8.DecodeRuneInString(s)
 	return strings.ToUpper(string(r)) + s[size:]
 }

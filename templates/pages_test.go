@@ -1,0 +1,282 @@
+package templates
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	nethtml "golang.org/x/net/html"
+
+	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/terraform"
+	"weir/policy"
+)
+
+const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)> javascript:alert(1)`
+
+type page struct {
+	name string
+	data any
+}
+
+// allPages are the pages in every situation.
+func allPages(t *testing.T) map[string]page {
+	at := time.Date(2026, 11, 21, 3, 29, 5, 0, time.UTC)
+	plan := prod(t)
+	first := planner.Record{
+		Repo: "acme/infra", Pull: 7, Title: "Give prod a second network", Author: "alice", URL: "https://github.com/acme/infra/pull/7",
+		Head: head, BaseRef: "main", Mode: policy.OnApproval, Updated: at, Decision: waits(),
+		Projects: []record.ProjectRecord{
+			{ID: "network@blue", Dir: "network", Workspace: "blue", State: planner.Applied, Run: "01JD3Q6Z8W0000000000000001", PlanDigest: strings.Repeat("3fa9", 16)},
+			{ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Planned, Run: "01JD3Q6Z8W0000000000000002", PlanDigest: strings.Repeat("b07d", 16), DependsOn: []string{"network@blue"}},
+			{ID: "envs/staging", Dir: "envs/staging", Workspace: "default", State: planner.PlanFailed, Run: "01JD3Q6Z8W0000000000000003", Note: "Error: Unsupported argument on main.tf line 3: an argument named \"imput\" is not expected here."},
+			{ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.Pending},
+		},
+		Notes: []string{"weir.yaml is changed here. What counts is the one of the base branch."},
+	}
+	waiting := planner.Record{
+		Repo: "acme/infra", Pull: 9, Title: "Renumber the subnets of every environment, and say so in a title that goes on for rather a long time", Author: "bob",
+		Head: head, Updated: at, Waiting: []planner.Waiting{{ID: "prod", Owner: 7, Place: 1}, {ID: "envs/qa"}},
+		Projects: []record.ProjectRecord{{ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Pending}},
+	}
+	done := planner.Record{
+		Repo: "acme/a-repository-with-quite-a-long-name", Pull: 1204, Title: "Bump", Author: "renovate", Head: head, Updated: at,
+		Projects: []record.ProjectRecord{{ID: ".", Dir: ".", Workspace: "default", State: planner.Applied}},
+	}
+	conflict := planner.Record{Repo: "acme/infra", Pull: 11, Title: "Old branch", Author: "carol", Head: head, Updated: at, Failure: "3f2a91c does not merge into 81be0d4: conflicts in\n  envs/prod/main.tf"}
+	run := planner.Run{
+		ID: "01JD3Q6Z8W0000000000000002", Repo: "acme/infra", Pull: 7, Project: "prod", Dir: "envs/prod", Workspace: "default", Verb: "plan",
+		State: planner.Planned, Head: head, Job: job, Started: at, Ended: at.Add(4200 * time.Millisecond), Summary: plan.Summary,
+		Notes: []string{"no backend: the state is kept on weir's own disk"},
+	}
+	live := run
+	live.Verb, live.State, live.Ended, live.Summary, live.Notes = "apply", planner.Applying, time.Time{}, nil, nil
+	failed := run
+	failed.State, failed.Failure, failed.Summary = planner.PlanFailed, broken, nil
+	outputs := run
+	outputs.Summary = network().Summary
+
+	evil := first
+	evil.Repo, evil.Title, evil.Author, evil.URL, evil.Failure = "acme/"+hostile, hostile, hostile, "javascript:alert(1)", hostile
+	evil.Waiting, evil.Notes = []planner.Waiting{{ID: hostile, Owner: 1}}, []string{hostile}
+	evil.Projects = []record.ProjectRecord{{ID: hostile, Dir: hostile, Workspace: hostile, State: planner.State(hostile), Note: hostile, Run: hostile, PlanDigest: hostile}}
+	evilRun := run
+	evilRun.Project, evilRun.Verb, evilRun.Dir, evilRun.Failure, evilRun.ID = hostile, hostile, hostile, hostile, hostile
+	evilRun.Summary = &terraform.Summary{
+		Changes: []terraform.Change{{Address: hostile, Action: terraform.Delete, Reason: hostile, Previous: hostile, Importing: hostile}},
+		Outputs: []terraform.Output{{Name: hostile, Action: terraform.Update, Before: hostile, After: hostile}},
+	}
+
+	return map[string]page{
+		"home": {PageHome, HomePage{Pulls: []planner.Record{first, waiting, done, conflict}, Version: "v0.1.0", Health: []Health{
+			{Name: "Store", OK: true, Text: "takes writes"}, {Name: "GitHub", Text: "rate limit used up until 04:10 UTC"},
+		}}},
+		"home_empty": {PageHome, HomePage{}},
+		"pull": {PagePull, PullPage{Record: first, Runs: map[string]planner.Run{run.ID: run}, History: []record.Entry{
+			{At: at.Add(time.Minute), Who: "weir", What: "applied", Projects: []string{"network@blue"}, Why: "approved by bob"},
+			{At: at, Who: "alice", What: "locks taken", Projects: []string{"network@blue", "prod", "envs/staging"}},
+		}}},
+		"pull_waiting":  {PagePull, PullPage{Record: waiting}},
+		"pull_conflict": {PagePull, PullPage{Record: conflict}},
+		"pull_hostile":  {PagePull, PullPage{Record: evil, History: []record.Entry{{Who: hostile, What: hostile, Why: hostile, Projects: []string{hostile}}}}},
+		"run":           {PageRun, RunPage{Run: run, PullURL: "https://github.com/acme/infra/pull/7", Text: plan.Text, Log: "Initializing the backend...\n\nPlan: 3 to add, 1 to change, 3 to destroy.\n"}},
+		"run_live":      {PageRun, RunPage{Run: live, Live: true, Offset: 31, Log: "terraform_data.new: Creating...\n"}},
+		"run_failed":    {PageRun, RunPage{Run: failed, Log: broken}},
+		"run_outputs":   {PageRun, RunPage{Run: outputs, Text: network().Text}},
+		"run_hostile":   {PageRun, RunPage{Run: evilRun, Text: "+ " + hostile, Log: hostile + "\x1b[2J", PullURL: "javascript:alert(1)", Live: true}},
+		"locks": {PageLocks, LocksPage{Locks: []LockRow{
+			{Repo: "acme/infra", Dir: "envs/prod", Workspace: "default", Owner: 7, Since: at, Waiters: []int{9, 12}},
+			{Repo: "acme/infra", Dir: "modules/a/very/deep/directory/that/is/not/going/to/fit/anywhere", Workspace: "blue", Owner: 7, Since: at},
+			{Repo: "acme/infra", Dir: "envs/qa", Workspace: "default", Waiters: []int{9}},
+		}}},
+		"locks_empty": {PageLocks, LocksPage{}},
+		"problem":     {PageProblem, ProblemPage{Status: 404, Title: "Nothing here", Text: "There is nothing at /pulls/" + hostile + "."}},
+	}
+}
+
+func TestPages(t *testing.T) {
+	pages, err := NewPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range allPages(t) {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			if err := pages.Render(&b, p.name, p.data); err != nil {
+				t.Fatal(err)
+			}
+			checkPage(t, b.String())
+			golden(t, "pages/"+name+".html", b.String())
+		})
+	}
+}
+
+// checkPage holds a page to what every page promises: it can be used with a
+// keyboard and a screen reader, and nothing in it is run or obeyed but ours.
+func checkPage(t *testing.T, text string) {
+	t.Helper()
+	root, err := nethtml.Parse(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	attr := func(n *nethtml.Node, key string) string {
+		for _, a := range n.Attr {
+			if a.Key == key {
+				return a.Val
+			}
+		}
+		return ""
+	}
+	var ids, refs []string
+	headings := map[string]int{}
+	last := 0
+	walk(root, false, func(n *nethtml.Node, _ bool) {
+		if n.Type != nethtml.ElementNode {
+			return
+		}
+		if id := attr(n, "id"); id != "" {
+			if slices.Contains(ids, id) {
+				t.Errorf("id %q stands twice", id)
+			}
+			ids = append(ids, id)
+		}
+		if label := attr(n, "aria-labelledby"); label != "" {
+			refs = append(refs, label)
+		}
+		for _, a := range n.Attr {
+			if strings.HasPrefix(a.Key, "on") || a.Key == "style" {
+				t.Errorf("<%s> has %s=%q", n.Data, a.Key, a.Val)
+			}
+			if a.Key == "href" || a.Key == "src" || a.Key == "data-follow" {
+				ours := strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "//")
+				if !ours && !strings.HasPrefix(a.Val, "https://github.com/acme/") && !slices.Contains([]string{"#main", "data:,", "#ZgotmplZ"}, a.Val) {
+					t.Errorf("<%s> leads to %q", n.Data, a.Val)
+				}
+			}
+		}
+		switch n.Data {
+		case "h1", "h2", "h3":
+			headings[n.Data]++
+			level := int(n.Data[1] - '0')
+			if level > last+1 {
+				t.Errorf("<%s> follows a heading of level %d", n.Data, last)
+			}
+			last = level
+			if strings.TrimSpace(visible(n)) == "" {
+				t.Errorf("an empty <%s>", n.Data)
+			}
+		case "th":
+			if s := attr(n, "scope"); s != "col" && s != "row" {
+				t.Errorf("<th> without a scope: %s", visible(n))
+			}
+		case "time":
+			if _, err := time.Parse(time.RFC3339, attr(n, "datetime")); err != nil {
+				t.Errorf("<time>: %v", err)
+			}
+		case "script":
+			if src := attr(n, "src"); !strings.HasPrefix(src, "/static/live.js?v=") || n.FirstChild != nil {
+				t.Errorf("a script: src=%q", src)
+			}
+		case "img", "iframe", "object", "embed", "form", "style", "base":
+			t.Errorf("a <%s>", n.Data)
+		case "a":
+			if strings.TrimSpace(visible(n)) == "" {
+				t.Errorf("a link without words to %q", attr(n, "href"))
+			}
+		case "html":
+			if attr(n, "lang") == "" {
+				t.Error("no language")
+			}
+		}
+	})
+	if headings["h1"] != 1 {
+		t.Errorf("%d first headings", headings["h1"])
+	}
+	for _, ref := range refs {
+		if !slices.Contains(ids, ref) {
+			t.Errorf("nothing has the id %q", ref)
+		}
+	}
+	if !slices.Contains(ids, "main") {
+		t.Error("the skip link leads nowhere")
+	}
+}
+
+func TestRenderFails(t *testing.T) {
+	pages, err := NewPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := pages.Render(&b, "nothing", nil); err == nil {
+		t.Error("an unknown page was rendered")
+	}
+	if err := pages.Render(&b, PageRun, LocksPage{}); err == nil || b.Len() > 0 {
+		t.Errorf("wrong data: error %v, %d bytes written", err, b.Len())
+	}
+}
+
+func TestStatic(t *testing.T) {
+	pages, err := NewPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]struct {
+		status int
+		kind   string
+		cache  string
+	}{
+		"/weir.css?v=1":  {http.StatusOK, "text/css; charset=utf-8", "public, max-age=31536000, immutable"},
+		"/weir.css":      {http.StatusOK, "text/css; charset=utf-8", ""},
+		"/live.js?v=1":   {http.StatusOK, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
+		"/":              {http.StatusNotFound, "text/plain; charset=utf-8", ""},
+		"/../pages.go":   {http.StatusNotFound, "text/plain; charset=utf-8", ""},
+		"/nothing.css":   {http.StatusNotFound, "text/plain; charset=utf-8", ""},
+		"/nothing?v=all": {http.StatusNotFound, "text/plain; charset=utf-8", ""},
+	} {
+		w := httptest.NewRecorder()
+		pages.Static().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		got := w.Result()
+		if got.StatusCode != want.status || got.Header.Get("Content-Type") != want.kind || got.Header.Get("Cache-Control") != want.cache {
+			t.Errorf("%s: got %d %s %s, want %+v", path, got.StatusCode, got.Header.Get("Content-Type"), got.Header.Get("Cache-Control"), want)
+		}
+	}
+}
+
+func TestStanding(t *testing.T) {
+	project := func(states ...planner.State) []record.ProjectRecord {
+		var all []record.ProjectRecord
+		for i, s := range states {
+			all = append(all, record.ProjectRecord{ID: fmt.Sprint(i), State: s})
+		}
+		return all
+	}
+	for _, c := range []struct {
+		in   planner.Record
+		want Standing
+	}{
+		{planner.Record{}, Standing{"calm", "no projects"}},
+		{planner.Record{Projects: project(planner.Planned), Decision: waits()}, Standing{"wait", "not yet approved"}},
+		{planner.Record{Projects: project(planner.Planned), Decision: &policy.Decision{Open: true}}, Standing{"busy", "about to be applied"}},
+		{planner.Record{Projects: project(planner.Planned)}, Standing{"wait", "planned"}},
+		{planner.Record{Projects: project(planner.Planned, planner.PlanFailed)}, Standing{"bad", "plan failed"}},
+		{planner.Record{Projects: project(planner.Applied, planner.Interrupted)}, Standing{"bad", "apply interrupted"}},
+		{planner.Record{Projects: project(planner.Applied, planner.NoChanges)}, Standing{"good", "applied"}},
+		{planner.Record{Projects: project(planner.NoChanges)}, Standing{"good", "nothing to apply"}},
+		{planner.Record{Projects: project(planner.Pending), Waiting: []planner.Waiting{{ID: "a", Owner: 3}, {ID: "b", Owner: 3}}}, Standing{"wait", "waits for #3"}},
+		{planner.Record{Projects: project(planner.Pending), Waiting: []planner.Waiting{{ID: "a"}}}, Standing{"wait", "waits for its turn"}},
+		{planner.Record{Projects: project(planner.Planned), Merged: true, Closed: true}, Standing{"bad", "merged, not applied"}},
+		{planner.Record{Projects: project(planner.Applied), Merged: true, Closed: true}, Standing{"calm", "merged"}},
+		{planner.Record{Projects: project(planner.Planned), Closed: true}, Standing{"calm", "closed"}},
+		{planner.Record{Failure: "conflict"}, Standing{"bad", "cannot be planned"}},
+	} {
+		if got := standing(c.in); got != c.want {
+			t.Errorf("%+v: got %+v, want %+v", c.in, got, c.want)
+		}
+	}
+}
