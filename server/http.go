@@ -29,12 +29,21 @@ func (s *Server) routes() http.Handler {
 		return r
 	}
 	r.Group(func(r chi.Router) {
-		r.Use(s.login, secure)
+		r.Use(s.sameHost, s.login, secure)
+		r.Handle("/static/*", http.StripPrefix("/static/", s.pages.Static()))
+		r.Get("/", s.pageHome)
+		r.Get("/pulls/{owner}/{name}/{number}", s.pagePull)
+		r.Get("/runs/{id}", s.pageRun)
+		r.Get("/runs/{id}/log", s.followRun)
+		r.Get("/locks", s.pageLocks)
 		r.Route("/api/v1", func(r chi.Router) {
 			r.Get("/openapi.json", s.apiDescription)
 			r.Get("/locks", s.apiLocks)
 			r.Get("/pulls/{owner}/{name}/{number}", s.apiPull)
 			r.Get("/runs/{id}", s.apiRun)
+		})
+		r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+			s.problem(w, r, http.StatusNotFound, "There is nothing at this address.")
 		})
 	})
 	return r

@@ -31,6 +31,7 @@ import (
 	"weir/server/github"
 	"weir/store"
 	"weir/store/bolt"
+	"weir/templates"
 	"weir/webhook"
 )
 
@@ -59,6 +60,7 @@ type Server struct {
 	desk     desk
 	self     atomic.Pointer[string] // weir's own login, once GitHub has told it
 	metrics  *metrics
+	pages    *templates.Pages
 	listener net.Listener
 	http     *http.Server
 	closers  []closer // ended last in, first out
@@ -173,6 +175,9 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		secrets = append(secrets, []byte(secret.Reveal()))
 	}
 	s.receiver = webhook.Receiver{Secrets: secrets}
+	if s.pages, err = templates.NewPages(); err != nil {
+		return s, err
+	}
 	s.desk = desk{Serves: cfg.Serves, Names: cfg.CommandNames}
 
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
