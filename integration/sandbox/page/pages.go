@@ -279,7 +279,13 @@ func (p *Page) press(v *visit) error {
 func (p *Page) act(v *visit) error {
 	full, n, body := v.full, v.number, strings.ReplaceAll(v.FormValue("body"), "\r\n", "\n")
 	path, anchor := fmt.Sprintf("/%s/pull/%d", full, n), "#end"
-	var err error
+	i, err := p.People.Issue(full, n)
+	if err != nil {
+		return err
+	}
+	if !i.IsPull {
+		path = fmt.Sprintf("/%s/issues/%d", full, n)
+	}
 	switch do := v.FormValue("do"); do {
 	case "comment":
 		_, err = p.People.Comment(v.me, full, n, body)
