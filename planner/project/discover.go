@@ -205,7 +205,7 @@ func (s *Set) link(m *source) *node {
 // repository. Those that are Terraform files were told when they were read.
 func (s *Set) tellLinks() {
 	for name := range s.index.tree.Links {
-		if dir := s.index.owner(name); dir != "" && !module.IsSource(name) && s.index.has(name) {
+		if dir := s.index.owner(name); dir != "" && !module.IsSource(name) {
 			if _, _, err := s.index.resolve(name); err != nil {
 				s.Problems = append(s.Problems, Problem{Dir: dir, File: name, Message: "this symbolic link leads to " + err.Error()})
 			}

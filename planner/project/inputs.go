@@ -48,7 +48,7 @@ func (x *index) inputs(p Project, via []string) *inputs {
 		}
 	}
 	for name := range x.tree.Links {
-		if x.has(name) && in.dirs[x.owner(name)] {
+		if in.dirs[x.owner(name)] {
 			// A link that leads nowhere brings nothing in; it is told in Problems.
 			_, _ = in.follow(x, name)
 		}
@@ -83,7 +83,7 @@ func (in *inputs) follow(x *index, name string) (string, error) {
 }
 
 func (in *inputs) addAbove(name string) {
-	for name != "." && !in.above[name] {
+	for name != "." && name != "/" && !in.above[name] {
 		in.above[name] = true
 		name = path.Dir(name)
 	}

@@ -293,6 +293,7 @@ func FuzzResolve(f *testing.F) {
 	f.Add("a/b", "../c", "c", "/etc", "../x")
 	f.Add("l", "l/../l", "m", "l/m/..", "./l")
 	f.Add("a", "..", "b", "a/..", "../../..")
+	f.Add("/", "0", " ", "0", "0") // a name that is no name had no directory to belong to, for ever
 	f.Fuzz(func(t *testing.T, link1, to1, link2, to2, source string) {
 		tree := files{map[string]string{"a/main.tf": fmt.Sprintf("module \"m\" {\n  source = %q\n}\n", source), "a/b/x.tf": "", "x.tf": ""},
 			map[string]string{link1: to1, link2: to2}}.tree()

@@ -110,6 +110,12 @@ func newIndex(t Tree) *index {
 	})
 	slices.Sort(x.names)
 	x.names = slices.Compact(x.names)
+	x.tree.Links = map[string]string{}
+	for name, to := range t.Links {
+		if x.has(name) {
+			x.tree.Links[name] = to
+		}
+	}
 	for _, name := range x.names {
 		if module.IsSource(name) {
 			x.sources[path.Dir(name)] = append(x.sources[path.Dir(name)], name)
@@ -146,7 +152,7 @@ func (x *index) isDir(name string) bool { return len(x.inside(name)) > 0 }
 // owner returns the directory that a file belongs to: the nearest one around
 // it that has Terraform files. "" if there is none.
 func (x *index) owner(name string) string {
-	for name != "." {
+	for name != "." && name != "/" {
 		name = path.Dir(name)
 		if len(x.sources[name]) > 0 {
 			return name

@@ -82,7 +82,7 @@ type ApprovalRule struct {
 	// When are the conditions: one project of the pull request must meet all that are given. Without them the rule
 	// always counts.
 	When When `yaml:"when"`
-	// Require is what it takes. All that is given must be met.
+	// Require is what it takes.
 	Require Require `yaml:"require" jsonschema:"required,minProperties=1"`
 }
 
@@ -98,11 +98,11 @@ type When struct {
 
 // Require is what an ApprovalRule asks for.
 type Require struct {
-	// Count is how many people must approve. 1 where only teams or users are given.
-	Count int `yaml:"count" jsonschema:"minimum=1,maximum=20"`
-	// Teams lists teams, as ORG/TEAM, whose members' approvals count for this rule.
+	// Count is how many people must approve.
+	Count int `yaml:"count" jsonschema:"minimum=1,maximum=20,default=1"`
+	// Teams lists teams, as ORG/TEAM. Where teams or users are given, only their approvals count for this rule.
 	Teams []string `yaml:"teams" jsonschema:"minItems=1,pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.-]+$" says:"is a team as ORG/TEAM, without @"`
-	// Users lists people by their GitHub login whose approvals count for this rule.
+	// Users lists people by their GitHub login. Where teams or users are given, only their approvals count for this rule.
 	Users []string `yaml:"users" jsonschema:"minItems=1,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*$" says:"is a GitHub login, without @"`
 }
 
