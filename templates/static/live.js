@@ -7,6 +7,7 @@
   var note = document.getElementById("log-note");
   var refresh = note.querySelector("a");
   var source = new EventSource(log.dataset.follow);
+  var seen = false;
   log.scrollTop = log.scrollHeight;
 
   source.addEventListener("open", function () {
@@ -16,11 +17,15 @@
     // Whoever has scrolled up wants to read, not to be moved.
     var atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     log.append(JSON.parse(event.data));
+    seen = true;
     if (atEnd) log.scrollTop = log.scrollHeight;
   });
   source.addEventListener("end", function () {
     source.close();
-    location.reload();
+    // Only once something has happened, or a run that nobody works on any
+    // more would have this page load itself for ever.
+    if (seen) location.reload();
+    else note.replaceChildren("Nothing more comes here. ", refresh, " to see how it ended.");
   });
   source.addEventListener("error", function () {
     if (source.readyState === EventSource.CLOSED) {
