@@ -46,23 +46,19 @@ func TestI1_I6_I10_RandomOperations(t *testing.T) {
 func TestI1_I10_RandomBigOperations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{world: newWorld(t, nil), dirs: dirs("p", 130)}
-		steps := rapid.IntRange(3, 12).Draw(t, "steps")
-		for i := range m.dirs {
-			m.acquire(1+i%2, m.slice(t, 98)...)
-			m.acquire(100+i, m.dirs[i])
-			if i > 2*steps {
-				break
-			}
-		}
-		for pull := range 60 {
+		m.acquire(1, m.slice(t, MaxProjects)...)
+		m.acquire(2, m.slice(t, 20)...)
+		for pull := range 55 {
 			m.pulls = append(m.pulls, 100+pull)
 			m.acquire(100+pull, m.slice(t, rapid.SampledFrom([]int{1, 1, 1, 2, 5}).Draw(t, "few"))...)
 		}
 		m.pulls = append(m.pulls, 1, 2, 3)
-		for range steps {
+		for range rapid.IntRange(1, 4).Draw(t, "steps") {
 			m.act(t, rapid.IntRange(1, 3).Draw(t, "pull"), m.slice(t, rapid.SampledFrom([]int{0, 1, 50, 97, 98}).Draw(t, "many")), nil)
 		}
-		m.drain(t)
+		for pull := range 3 {
+			m.free(t, 1+pull, nil)
+		}
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -72,27 +71,37 @@ type told struct {
 // watched shows each commit that succeeded to its world.
 type watched struct {
 	store.Store
-	world *world
-	mu    sync.Mutex
+	world  *world
+	mu     sync.Mutex
+	tables map[string]*table // by repository, after its newest commit
 }
 
 func (s *watched) Commit(ctx context.Context, writes ...store.Write) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := map[string]*table{}
-	for _, w := range writes {
-		if repo, ok := strings.CutPrefix(w.Key.Partition, indexPartition+"/"); ok && before[repo] == nil {
-			before[repo] = s.world.read(s.Store, repo)
-		}
-	}
 	if err := s.Store.Commit(ctx, writes...); err != nil {
 		if invalid := new(store.InvalidError); errors.As(err, &invalid) {
 			s.world.Errorf("a commit that no store can take: %v", err)
 		}
 		return err
 	}
-	for repo, was := range before {
-		s.world.watch(repo, was, s.world.read(s.Store, repo), writes)
+	for _, w := range writes {
+		repo, ok := strings.CutPrefix(w.Key.Partition, indexPartition+"/")
+		if ok && w.Op == store.Put && !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == headKey(repo) && h.Op == store.Put }) {
+			s.world.Errorf("%q was put without the head of its repository", w.Key)
+		}
+		if !ok || w.Key.Sort != headSort {
+			continue
+		}
+		was, is := s.tables[repo], s.world.read(s.Store, repo)
+		if was == nil {
+			was = &table{}
+		}
+		if s.tables == nil {
+			s.tables = map[string]*table{}
+		}
+		s.tables[repo] = is
+		s.world.watch(repo, was, is, writes)
 	}
 	return nil
 }
@@ -119,9 +128,6 @@ func (w *world) watch(repo string, was, is *table, writes []store.Write) {
 			}
 			tells[to.Pull]++
 		}
-	}
-	if is.head == was.head && !maps.Equal(versions(was), versions(is)) {
-		w.Errorf("rows of %s changed without its head", repo)
 	}
 	got := map[int]bool{}
 	for k, now := range is.rows {
@@ -164,14 +170,6 @@ func (w *world) watch(repo string, was, is *table, writes []store.Write) {
 	for _, pull := range unserved(is) {
 		w.Errorf("I10: #%d could be served and was not:\n%s", pull, describe(is))
 	}
-}
-
-func versions(t *table) map[Key]store.Version {
-	m := map[Key]store.Version{}
-	for k, r := range t.rows {
-		m[k] = r.version
-	}
-	return m
 }
 
 func (w *world) remember(repo string, k Key, epoch int64, owner int) {
