@@ -61,7 +61,10 @@ func (c client) do(method, path string, body any) (int, any, http.Header) {
 	return resp.StatusCode, out, resp.Header
 }
 
-type object = map[string]any
+type (
+	object = map[string]any
+	list   = []any
+)
 
 // want asks and fails the test unless the status is the expected one. It
 // returns the object that came back, nil for a list.
@@ -154,11 +157,13 @@ func TestAnswersAreGitHubs(t *testing.T) {
 			t.Errorf("%s: %s", key, shorten(err.Error(), 3000))
 		}
 	}
-	for _, e := range []string{"ping", "push", "pull_request opened", "pull_request synchronize", "pull_request edited", "pull_request closed", "pull_request reopened",
+	for _, e := range []string{
+		"ping", "push", "pull_request opened", "pull_request synchronize", "pull_request edited", "pull_request closed", "pull_request reopened",
 		"pull_request converted_to_draft", "pull_request ready_for_review", "pull_request labeled", "pull_request unlabeled",
 		"issue_comment created", "issue_comment edited", "issue_comment deleted", "pull_request_review submitted", "pull_request_review dismissed", "pull_request_review edited",
 		"check_run created", "check_run completed", "check_run requested_action", "check_run rerequested", "check_suite requested", "check_suite completed",
-		"merge_group checks_requested", "installation created", "installation deleted"} {
+		"merge_group checks_requested", "installation created", "installation deleted",
+	} {
 		if !events[e] {
 			t.Errorf("%s was never delivered", e)
 		}
@@ -206,8 +211,8 @@ func walk(t *testing.T, s *Sandbox) {
 	bot.want(200, "GET", repo+"/pulls/1", nil)
 	bot.want(405, "PUT", repo+"/pulls/1/merge", object{})
 	must(t, func() error { return s.WaitDelivered(patience(t)) })
-	_, list, _ := app.do("GET", "/app/hook/deliveries?per_page=3", nil)
-	app.want(202, "POST", "/app/hook/deliveries/"+id(list.([]any)[0].(object))+"/attempts", nil)
+	_, got, _ := app.do("GET", "/app/hook/deliveries?per_page=3", nil)
+	app.want(202, "POST", "/app/hook/deliveries/"+id(got.(list)[0].(object))+"/attempts", nil)
 	must(t, func() error { return s.DeleteBranch("acme/infra", "b", "alice") })
 	s.Uninstall("acme")
 	must(t, func() error { _, err := s.Install("acme", "acme/infra"); return err })
@@ -270,14 +275,18 @@ func pullStory(t *testing.T, s *Sandbox, bot, alice, bob client, repo string) st
 
 // checkStory checks a commit.
 func checkStory(t *testing.T, s *Sandbox, bot client, repo, sha string) {
-	c := bot.want(201, "POST", repo+"/check-runs", object{"name": "weir/plan", "head_sha": sha, "status": "in_progress", "external_id": "job",
-		"details_url": "http://127.0.0.1/runs/1", "output": object{"title": "Planning", "summary": "soon"}})
+	c := bot.want(201, "POST", repo+"/check-runs", object{
+		"name": "weir/plan", "head_sha": sha, "status": "in_progress", "external_id": "job",
+		"details_url": "http://127.0.0.1/runs/1", "output": object{"title": "Planning", "summary": "soon"},
+	})
 	check := repo + "/check-runs/" + id(c)
 	bot.want(422, "PATCH", check, object{"actions": []object{{"label": "A label of far too many letters", "description": "x", "identifier": "x"}}})
 	bot.want(200, "PATCH", check, object{"status": "completed", "conclusion": "success", "output": object{"title": "Planned", "summary": "| a | b |"}})
 	bot.want(200, "GET", check, nil)
-	a := bot.want(201, "POST", repo+"/check-runs", object{"name": "weir/apply", "head_sha": sha, "conclusion": "action_required", "output": object{"title": "Waits", "summary": "for bob"},
-		"actions": []object{{"label": "Apply", "description": "Apply the plan", "identifier": "apply"}}})
+	a := bot.want(201, "POST", repo+"/check-runs", object{
+		"name": "weir/apply", "head_sha": sha, "conclusion": "action_required", "output": object{"title": "Waits", "summary": "for bob"},
+		"actions": []object{{"label": "Apply", "description": "Apply the plan", "identifier": "apply"}},
+	})
 	bot.want(405, "PUT", repo+"/pulls/1/merge", object{"sha": sha})
 	run := int64(a["id"].(float64))
 	must(t, func() error { return s.PressButton("bob", "acme/infra", run, "apply") })
@@ -358,8 +367,8 @@ func TestPaging(t *testing.T) {
 	bob := client{t, s, s.Token("bob")}
 	seen := 0
 	for path := "/repos/acme/infra/issues/1/comments"; path != ""; {
-		_, list, header := bob.do("GET", path, nil)
-		seen += len(list.([]any))
+		_, got, header := bob.do("GET", path, nil)
+		seen += len(got.(list))
 		path = ""
 		for link := range strings.SplitSeq(header.Get("Link"), ", ") {
 			if target, ok := strings.CutSuffix(link, `>; rel="next"`); ok {
@@ -370,8 +379,8 @@ func TestPaging(t *testing.T) {
 	if seen != 65 {
 		t.Errorf("paged through %d comments, want 65", seen)
 	}
-	_, list, _ := bob.do("GET", "/repos/acme/infra/issues/1/comments?per_page=1000", nil)
-	if n := len(list.([]any)); n != 65 {
+	_, got, _ := bob.do("GET", "/repos/acme/infra/issues/1/comments?per_page=1000", nil)
+	if n := len(got.(list)); n != 65 {
 		t.Errorf("per_page=1000 gave %d of 65", n)
 	}
 }

@@ -77,7 +77,7 @@ func (d document) prune(keep map[string]bool) document {
 	paths := map[string]any{}
 	for path, item := range d.get("paths") {
 		operations := map[string]any{}
-		for method, op := range item.(map[string]any) {
+		for method, op := range item.(object) {
 			if keep[strings.ToUpper(method)+" "+anonymous(path)] {
 				operations[method] = op
 			}
@@ -172,7 +172,7 @@ func (d document) throughAlternatives(schema map[string]any, value any, at strin
 	for _, kind := range []string{"oneOf", "anyOf", "allOf"} {
 		list, _ := schema[kind].([]any)
 		for _, s := range list {
-			if found := d.strangers(s.(map[string]any), value, at); len(found) == 0 {
+			if found := d.strangers(s.(object), value, at); len(found) == 0 {
 				return nil
 			}
 		}
@@ -185,7 +185,7 @@ func (d document) throughAlternatives(schema map[string]any, value any, at strin
 func (d document) properties(schema map[string]any, known map[string][]map[string]any) bool {
 	schema = d.deref(schema)
 	for name, s := range document(schema).get("properties") {
-		known[name] = append(known[name], s.(map[string]any))
+		known[name] = append(known[name], s.(object))
 	}
 	open := false
 	switch extra := schema["additionalProperties"].(type) {
@@ -197,7 +197,7 @@ func (d document) properties(schema map[string]any, known map[string][]map[strin
 	for _, kind := range []string{"oneOf", "anyOf", "allOf"} {
 		list, _ := schema[kind].([]any)
 		for _, s := range list {
-			open = d.properties(s.(map[string]any), known) || open
+			open = d.properties(s.(object), known) || open
 		}
 	}
 	return open
@@ -350,7 +350,7 @@ func newHookWitness(t *testing.T) *hookWitness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	modernise(map[string]any(raw.get("components", "schemas")))
+	modernise(raw.get("components", "schemas"))
 	c := jsonschema.NewCompiler()
 	if err := c.AddResource("mem://hooks", map[string]any(raw)); err != nil {
 		t.Fatal(err)

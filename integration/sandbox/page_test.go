@@ -116,8 +116,10 @@ func TestPageShowsChecksAndIssues(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := func(v string) *string { return &v }
-	c, err := s.CreateCheck(bot, "acme/infra", CheckEdit{Name: text("weir/apply"), HeadSHA: &p.HeadSHA, Conclusion: text("action_required"), Title: text("Waits for bob"),
-		Summary: text("| a |\n|---|\n| cell |"), Actions: &[]Action{{Label: "Apply", Description: "Apply the plan", Identifier: "apply"}}})
+	c, err := s.CreateCheck(bot, "acme/infra", CheckEdit{
+		Name: text("weir/apply"), HeadSHA: &p.HeadSHA, Conclusion: text("action_required"), Title: text("Waits for bob"),
+		Summary: text("| a |\n|---|\n| cell |"), Actions: &[]Action{{Label: "Apply", Description: "Apply the plan", Identifier: "apply"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

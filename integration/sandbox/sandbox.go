@@ -36,29 +36,48 @@ import (
 	"weir/integration/sandbox/traffic"
 )
 
-// Names of the packages below that users of the sandbox meet.
 type (
-	Action     = record.Action
-	Change     = hub.Change
-	CheckRun   = record.CheckRun
-	CheckEdit  = checks.Edit
-	Comment    = record.Comment
-	Edit       = record.Edit
-	Issue      = record.Issue
-	NewPull    = hub.NewPull
+	// Action is a button of a check run.
+	Action = record.Action
+	// Change is a commit to be pushed.
+	Change = hub.Change
+	// CheckRun is a check run.
+	CheckRun = record.CheckRun
+	// CheckEdit creates or updates a check run.
+	CheckEdit = checks.Edit
+	// Comment is a comment.
+	Comment = record.Comment
+	// Edit changes a pull request or an issue.
+	Edit = record.Edit
+	// Issue is an issue.
+	Issue = record.Issue
+	// NewPull describes a pull request to be opened.
+	NewPull = hub.NewPull
+	// Permission is none, read, triage, write, maintain or admin.
 	Permission = record.Permission
+	// Protection is what a branch asks of a pull request.
 	Protection = record.Protection
-	Pull       = record.Pull
-	Repo       = record.Repo
-	Review     = record.Review
-	Status     = record.Status
-	User       = record.User
+	// Pull is a pull request.
+	Pull = record.Pull
+	// Repo is a repository.
+	Repo = record.Repo
+	// Review is a review.
+	Review = record.Review
+	// Status is a commit status.
+	Status = record.Status
+	// User is an account.
+	User = record.User
 
-	Hook     = hooks.Hook
+	// Hook is where to deliver.
+	Hook = hooks.Hook
+	// Delivery is one attempt to deliver an event.
 	Delivery = hooks.Delivery
-	Order    = hooks.Order
+	// Order says how ReleaseDeliveries delivers.
+	Order = hooks.Order
 
+	// Call is one request that was served.
 	Call = traffic.Call
+	// Rule makes requests fail.
 	Rule = traffic.Rule
 )
 
@@ -135,7 +154,7 @@ func Start(c Config) (*Sandbox, error) {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	s.People = &people.People{Hub: kept.Hub, Talk: talk.New(kept.Hub), Runs: kept}
-	if s.git, err = gitrepo.NewBackend(dir, slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug)); err != nil {
+	if s.git, err = gitrepo.NewBackend(dir, c.Log); err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	site, err := (&page.Page{People: s.People, Log: c.Log}).Handler()

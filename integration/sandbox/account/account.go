@@ -62,13 +62,17 @@ func New(app *AppConfig, nextID func() int64) (*Accounts, error) {
 	}
 	permissions := app.Permissions
 	if permissions == nil {
-		permissions = map[string]string{"checks": "write", "contents": "write", "issues": "write", "metadata": "read",
-			"pull_requests": "write", "statuses": "write", "members": "read", "merge_queues": "read"}
+		permissions = map[string]string{
+			"checks": "write", "contents": "write", "issues": "write", "metadata": "read",
+			"pull_requests": "write", "statuses": "write", "members": "read", "merge_queues": "read",
+		}
 	}
 	owner := a.user(cmp.Or(app.Owner, "weir-maintainers"), record.KindOrganization)
 	a.key, a.life = app.Key, cmp.Or(app.TokenLife, time.Hour)
-	a.app = record.App{ID: app.ID, Slug: app.Slug, Owner: *owner, Permissions: permissions, Created: record.Now(),
-		Events: []string{"check_run", "check_suite", "issue_comment", "merge_group", "pull_request", "pull_request_review", "push"}}
+	a.app = record.App{
+		ID: app.ID, Slug: app.Slug, Owner: *owner, Permissions: permissions, Created: record.Now(),
+		Events: []string{"check_run", "check_suite", "issue_comment", "merge_group", "pull_request", "pull_request_review", "push"},
+	}
 	a.user(a.app.Bot(), record.KindBot)
 	return a, nil
 }

@@ -229,8 +229,10 @@ func (c *Runs) suite(tx hub.Tx, sha, branch, before string, by record.User) (*re
 		return nil, err
 	}
 	app, _ := tx.App()
-	s := &record.Suite{ID: tx.ID(), HeadSHA: sha, HeadBranch: branch, Before: before, Status: "queued", App: app,
-		Created: record.Now(), Updated: record.Now(), Message: message, Tree: tree, Author: by}
+	s := &record.Suite{
+		ID: tx.ID(), HeadSHA: sha, HeadBranch: branch, Before: before, Status: "queued", App: app,
+		Created: record.Now(), Updated: record.Now(), Message: message, Tree: tree, Author: by,
+	}
 	r.suites = append(r.suites, s)
 	v := c.suiteView(tx, s)
 	tx.Emit(record.Event{Name: "check_suite", Action: "requested", Sender: by, Suite: &v})

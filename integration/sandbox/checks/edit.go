@@ -38,8 +38,14 @@ const (
 // apply checks an edit and makes it, all or nothing.
 func (e Edit) apply(to *record.CheckRun) error {
 	next := *to
-	for _, field := range []struct{ from, to *string }{{e.Name, &next.Name}, {e.Title, &next.Title}, {e.Summary, &next.Summary}, {e.Text, &next.Text},
-		{e.DetailsURL, &next.DetailsURL}, {e.ExternalID, &next.ExternalID}} {
+	for _, field := range []struct{ from, to *string }{
+		{e.Name, &next.Name},
+		{e.Title, &next.Title},
+		{e.Summary, &next.Summary},
+		{e.Text, &next.Text},
+		{e.DetailsURL, &next.DetailsURL},
+		{e.ExternalID, &next.ExternalID},
+	} {
 		if field.from != nil {
 			*field.to = *field.from
 		}

@@ -132,7 +132,7 @@ func (r *Repo) git(ctx context.Context, stdin []byte, args ...string) (string, e
 // run starts git with an environment that no configuration of the machine or
 // of its user can reach.
 func run(ctx context.Context, dir string, stdin []byte, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // the program is fixed and the arguments are ours
+	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
 	cmd.Env = environment()
 	if dir != "" {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/cgi"
 	"os/exec"
@@ -19,12 +19,12 @@ const maxPush = 256 << 20
 // no credentials: that is for whoever calls it.
 type Backend struct {
 	Root string
-	Log  *log.Logger // what git complains of; nil for nowhere
+	Log  *slog.Logger // what git complains of
 	git  string
 }
 
 // NewBackend finds git.
-func NewBackend(root string, logger *log.Logger) (*Backend, error) {
+func NewBackend(root string, logger *slog.Logger) (*Backend, error) {
 	git, err := exec.LookPath("git")
 	if err != nil {
 		return nil, fmt.Errorf("serve repositories: %w", err)
@@ -32,9 +32,6 @@ func NewBackend(root string, logger *log.Logger) (*Backend, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
 		return nil, fmt.Errorf("serve repositories: %w", err)
-	}
-	if logger == nil {
-		logger = log.New(io.Discard, "", 0)
 	}
 	return &Backend{Root: abs, Log: logger, git: git}, nil
 }
@@ -59,6 +56,7 @@ func (b *Backend) Serve(w http.ResponseWriter, r *http.Request, user string) {
 	if p := r.Header.Get("Git-Protocol"); p != "" {
 		env = append(env, "GIT_PROTOCOL="+p)
 	}
-	handler := &cgi.Handler{Path: b.git, Args: []string{"http-backend"}, Dir: b.Root, Env: env, Logger: b.Log, Stderr: b.Log.Writer()}
+	logger := slog.NewLogLogger(b.Log.Handler(), slog.LevelDebug)
+	handler := &cgi.Handler{Path: b.git, Args: []string{"http-backend"}, Dir: b.Root, Env: env, Logger: logger, Stderr: logger.Writer()}
 	handler.ServeHTTP(w, r)
 }

@@ -59,8 +59,10 @@ func (r *Repo) log(ctx context.Context, args ...string) ([]Info, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read log: %w", err)
 		}
-		infos = append(infos, Info{SHA: f[0], Tree: f[1], Parents: strings.Fields(f[2]), Author: Person{Name: f[3], Email: f[4]},
-			When: time.Unix(seconds, 0).UTC(), Message: strings.TrimSuffix(f[6], "\n")})
+		infos = append(infos, Info{
+			SHA: f[0], Tree: f[1], Parents: strings.Fields(f[2]), Author: Person{Name: f[3], Email: f[4]},
+			When: time.Unix(seconds, 0).UTC(), Message: strings.TrimSuffix(f[6], "\n"),
+		})
 	}
 	return infos, nil
 }

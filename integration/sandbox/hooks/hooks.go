@@ -85,9 +85,13 @@ type Sender struct {
 // New starts a Sender, which sends nothing until it has a hook.
 func New(cfg Config) *Sender {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Sender{cfg: cfg, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1), lastID: 4_000_000_000,
-		client: &http.Client{Timeout: Timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	s := &Sender{
+		cfg: cfg, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1), lastID: 4_000_000_000,
+		client: &http.Client{
+			Timeout: Timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
 	go s.run(ctx)
 	return s
 }
@@ -111,11 +115,13 @@ func (s *Sender) Set(h Hook) {
 	if events == nil {
 		events = []string{"*"}
 	}
-	hook := shape.Object{"type": "Repository", "id": id, "name": "web", "active": true, "events": events,
+	hook := shape.Object{
+		"type": "Repository", "id": id, "name": "web", "active": true, "events": events,
 		"config":     shape.Object{"content_type": "json", "insecure_ssl": "0", "url": h.URL, "secret": "********"},
 		"updated_at": shape.Time(time.Now()), "created_at": shape.Time(time.Now()), "url": fmt.Sprintf("%s/hooks/%d", sh.API, id),
 		"ping_url": fmt.Sprintf("%s/hooks/%d/pings", sh.API, id), "test_url": fmt.Sprintf("%s/hooks/%d/test", sh.API, id),
-		"deliveries_url": fmt.Sprintf("%s/hooks/%d/deliveries", sh.API, id), "last_response": shape.Object{"code": nil, "status": "unused", "message": nil}}
+		"deliveries_url": fmt.Sprintf("%s/hooks/%d/deliveries", sh.API, id), "last_response": shape.Object{"code": nil, "status": "unused", "message": nil},
+	}
 	if s.cfg.AppID != 0 {
 		hook["type"], hook["app_id"], hook["deliveries_url"] = "App", s.cfg.AppID, sh.API+"/app/hook/deliveries"
 		for _, key := range []string{"url", "ping_url", "test_url", "last_response"} {
@@ -337,7 +343,7 @@ func (s *Sender) Release(o Order) {
 		slices.Reverse(queue)
 	}
 	if o.Shuffle != 0 {
-		r := mathrand.New(mathrand.NewPCG(o.Shuffle, o.Shuffle)) //nolint:gosec // the order must be the same for the same seed
+		r := mathrand.New(mathrand.NewPCG(o.Shuffle, o.Shuffle))
 		r.Shuffle(len(queue), func(i, j int) { queue[i], queue[j] = queue[j], queue[i] })
 	}
 	s.queue = queue

@@ -223,8 +223,10 @@ func (h *Hub) gitDir(full string) string {
 }
 
 func (h *Hub) newRepo(owner, name string, git *gitrepo.Repo) *repo {
-	return &repo{git: git, grants: map[string]record.Permission{}, issues: map[int]*record.Issue{}, pulls: map[int]*pull{}, protect: map[string]record.Protection{},
-		Repo: record.Repo{ID: h.id(), Owner: h.Ensure(owner, record.KindOrganization), Name: name, Private: true, DefaultBranch: "main", Created: record.Now(), Pushed: record.Now()}}
+	return &repo{
+		git: git, grants: map[string]record.Permission{}, issues: map[int]*record.Issue{}, pulls: map[int]*pull{}, protect: map[string]record.Protection{},
+		Repo: record.Repo{ID: h.id(), Owner: h.Ensure(owner, record.KindOrganization), Name: name, Private: true, DefaultBranch: "main", Created: record.Now(), Pushed: record.Now()},
+	}
 }
 
 // Repo returns a repository by its full name, in any case of letters.

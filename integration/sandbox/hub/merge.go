@@ -224,9 +224,11 @@ func (h *Hub) Enqueue(who account.Identity, full string, number int) (record.Gro
 		if err != nil {
 			return record.Group{}, err
 		}
-		g := record.Group{BaseSHA: base, BaseRef: "refs/heads/" + p.BaseRef, Tree: tree, Author: who.User, At: record.Now(),
+		g := record.Group{
+			BaseSHA: base, BaseRef: "refs/heads/" + p.BaseRef, Tree: tree, Author: who.User, At: record.Now(),
 			Message: fmt.Sprintf("Merge pull request #%d from %s/%s\n\n%s", number, p.head.Owner.Login, p.HeadRef, p.Title),
-			HeadRef: fmt.Sprintf("refs/heads/gh-readonly-queue/%s/pr-%d-%s", p.BaseRef, number, base)}
+			HeadRef: fmt.Sprintf("refs/heads/gh-readonly-queue/%s/pr-%d-%s", p.BaseRef, number, base),
+		}
 		if g.HeadSHA, err = r.git.CommitTree(h.ctx, tree, []string{base, p.HeadSHA}, g.Message, person(who.User), g.At); err != nil {
 			return record.Group{}, err
 		}

@@ -45,9 +45,13 @@ func (h *Hub) OpenPull(who account.Identity, n NewPull) (record.Pull, error) {
 			}
 		}
 		at := record.Now()
-		p := &pull{head: head, Pull: record.Pull{PullID: h.id(), HeadRef: branch, HeadSHA: head.branches[branch], BaseRef: n.Base, BaseSHA: r.branches[n.Base],
-			Issue: record.Issue{ID: h.id(), Number: r.last + 1, Title: n.Title, Body: n.Body, Author: who.User, State: "open",
-				Association: r.association(who.User), Created: at, Updated: at, IsPull: true, Draft: n.Draft}}}
+		p := &pull{head: head, Pull: record.Pull{
+			PullID: h.id(), HeadRef: branch, HeadSHA: head.branches[branch], BaseRef: n.Base, BaseSHA: r.branches[n.Base],
+			Issue: record.Issue{
+				ID: h.id(), Number: r.last + 1, Title: n.Title, Body: n.Body, Author: who.User, State: "open",
+				Association: r.association(who.User), Created: at, Updated: at, IsPull: true, Draft: n.Draft,
+			},
+		}}
 		if err := h.refresh(r, p); err != nil {
 			return record.Pull{}, err
 		}

@@ -47,8 +47,10 @@ func (h *Hub) Push(c Change) (string, error) {
 				return "", fmt.Errorf("push to %s of %s: there is no %s to start from", branch, c.Repo, from)
 			}
 		}
-		sha, err := r.git.Commit(h.ctx, gitrepo.Commit{Branch: branch, Parent: parent, Files: c.Files, Links: c.Links, Delete: c.Delete,
-			Message: cmp.Or(c.Message, "Update "+branch), Author: person(by), When: record.Now()})
+		sha, err := r.git.Commit(h.ctx, gitrepo.Commit{
+			Branch: branch, Parent: parent, Files: c.Files, Links: c.Links, Delete: c.Delete,
+			Message: cmp.Or(c.Message, "Update "+branch), Author: person(by), When: record.Now(),
+		})
 		if err != nil {
 			return "", err
 		}

@@ -39,7 +39,7 @@ func markdown(source string) (template.HTML, error) {
 			}
 		}
 	}
-	return template.HTML(out.String()), nil //nolint:gosec // sanitise has let pass only what is allowed
+	return template.HTML(out.String()), nil
 }
 
 var (
@@ -174,7 +174,7 @@ func patch(diff string) ([]patchFile, error) {
 				return nil, err
 			}
 		}
-		files = append(files, patchFile{Name: name, Diff: template.HTML(out.String())}) //nolint:gosec // Render has escaped it
+		files = append(files, patchFile{Name: name, Diff: template.HTML(out.String())})
 	}
 	return files, nil
 }

@@ -248,7 +248,7 @@ func clock(t time.Time) template.HTML {
 	if t.IsZero() {
 		return ""
 	}
-	return template.HTML(t.UTC().Format(`<time datetime="2006-01-02T15:04:05Z">15:04:05</time>`)) //nolint:gosec // digits only
+	return template.HTML(t.UTC().Format(`<time datetime="2006-01-02T15:04:05Z">15:04:05</time>`))
 }
 
 func short(sha string) string { return sha[:min(7, len(sha))] }

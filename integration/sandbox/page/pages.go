@@ -150,7 +150,7 @@ type pullPage struct {
 }
 
 // Mood names the state for the page's colours.
-func (p pullPage) Mood() string { return mood(p.Pull) }
+func (page *pullPage) Mood() string { return mood(page.Pull) }
 
 func mood(p record.Pull) string {
 	switch {
@@ -167,7 +167,7 @@ func (p *Page) pull(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page := pullPage{Pull: pull, Page: fmt.Sprintf("/%s/pull/%d", v.full, v.number), Mine: strings.EqualFold(pull.Author.Login, v.me)}
+	page := &pullPage{Pull: pull, Page: fmt.Sprintf("/%s/pull/%d", v.full, v.number), Mine: strings.EqualFold(pull.Author.Login, v.me)}
 	if page.Role, err = p.People.Role(v.full, v.me); err != nil {
 		return err
 	}

@@ -171,8 +171,10 @@ func (s *People) Checks(repo, sha string) ([]record.CheckRun, error) {
 		return nil, err
 	}
 	for _, v := range statuses {
-		c := record.CheckRun{ID: v.ID, Repo: v.Repo, HeadSHA: v.SHA, Name: v.Context, Title: v.Description, DetailsURL: v.TargetURL,
-			Status: "completed", Conclusion: v.State, Started: v.Created, Completed: v.Updated}
+		c := record.CheckRun{
+			ID: v.ID, Repo: v.Repo, HeadSHA: v.SHA, Name: v.Context, Title: v.Description, DetailsURL: v.TargetURL,
+			Status: "completed", Conclusion: v.State, Started: v.Created, Completed: v.Updated,
+		}
 		if v.State == "pending" {
 			c.Status, c.Conclusion = "in_progress", ""
 		}

@@ -79,8 +79,10 @@ func (a *API) deliveries(c *call) (answer, error) {
 		}
 	}
 	return ok(list(page(a, c, done), func(d hooks.Delivery) shape.Object {
-		o := shape.Object{"id": d.ID, "guid": d.GUID, "delivered_at": d.Delivered.Format(time.RFC3339), "redelivery": d.Redelivery, "duration": d.Duration.Seconds(),
-			"status": d.Status, "status_code": d.Code, "event": d.Event, "action": nil, "installation_id": nil, "repository_id": nil, "throttled_at": nil}
+		o := shape.Object{
+			"id": d.ID, "guid": d.GUID, "delivered_at": d.Delivered.Format(time.RFC3339), "redelivery": d.Redelivery, "duration": d.Duration.Seconds(),
+			"status": d.Status, "status_code": d.Code, "event": d.Event, "action": nil, "installation_id": nil, "repository_id": nil, "throttled_at": nil,
+		}
 		if d.Action != "" {
 			o["action"] = d.Action
 		}
@@ -137,8 +139,10 @@ func (a *API) permission(c *call) (answer, error) {
 		legacy = "none"
 	}
 	o := a.Shape().User(user)
-	o["permissions"] = shape.Object{"admin": role.AtLeast("admin"), "maintain": role.AtLeast("maintain"), "push": role.AtLeast("write"),
-		"triage": role.AtLeast("triage"), "pull": role.AtLeast("read")}
+	o["permissions"] = shape.Object{
+		"admin": role.AtLeast("admin"), "maintain": role.AtLeast("maintain"), "push": role.AtLeast("write"),
+		"triage": role.AtLeast("triage"), "pull": role.AtLeast("read"),
+	}
 	o["role_name"] = string(role)
 	return ok(shape.Object{"permission": legacy, "role_name": string(role), "user": o})
 }

@@ -24,8 +24,10 @@ type checkInput struct {
 }
 
 func (i checkInput) edit() checks.Edit {
-	e := checks.Edit{Name: i.Name, HeadSHA: i.HeadSHA, Status: i.Status, Conclusion: i.Conclusion, DetailsURL: i.DetailsURL, ExternalID: i.ExternalID,
-		Started: i.StartedAt, Completed: i.CompletedAt, Actions: i.Actions}
+	e := checks.Edit{
+		Name: i.Name, HeadSHA: i.HeadSHA, Status: i.Status, Conclusion: i.Conclusion, DetailsURL: i.DetailsURL, ExternalID: i.ExternalID,
+		Started: i.StartedAt, Completed: i.CompletedAt, Actions: i.Actions,
+	}
 	if i.Output != nil {
 		e.Title, e.Summary, e.Text = i.Output.Title, i.Output.Summary, i.Output.Text
 	}

@@ -13,9 +13,11 @@ import (
 
 // App is the GitHub App.
 func (s Shaper) App(a record.App) Object {
-	return Object{"id": a.ID, "client_id": fmt.Sprintf("Iv1.%016x", a.ID), "slug": a.Slug, "node_id": node("A_", a.ID), "owner": s.User(a.Owner), "name": a.Slug,
+	return Object{
+		"id": a.ID, "client_id": fmt.Sprintf("Iv1.%016x", a.ID), "slug": a.Slug, "node_id": node("A_", a.ID), "owner": s.User(a.Owner), "name": a.Slug,
 		"description": "", "external_url": s.Web, "html_url": s.Web + "/apps/" + a.Slug, "created_at": Time(a.Created), "updated_at": Time(a.Created),
-		"permissions": maps.Clone(a.Permissions), "events": slices.Clone(a.Events)}
+		"permissions": maps.Clone(a.Permissions), "events": slices.Clone(a.Events),
+	}
 }
 
 // Installation is an installation of the App.
@@ -60,8 +62,10 @@ func (s Shaper) minimalPulls(pulls []record.Pull) []Object {
 		return Object{"ref": ref, "sha": sha, "repo": Object{"id": r.ID, "url": s.repoAPI(r), "name": r.Name}}
 	}
 	for _, p := range pulls {
-		list = append(list, Object{"url": fmt.Sprintf("%s/pulls/%d", s.repoAPI(p.Repo), p.Number), "id": p.PullID, "number": p.Number,
-			"head": side(p.HeadRepo, p.HeadRef, p.HeadSHA), "base": side(p.Repo, p.BaseRef, p.BaseSHA)})
+		list = append(list, Object{
+			"url": fmt.Sprintf("%s/pulls/%d", s.repoAPI(p.Repo), p.Number), "id": p.PullID, "number": p.Number,
+			"head": side(p.HeadRepo, p.HeadRef, p.HeadSHA), "base": side(p.Repo, p.BaseRef, p.BaseSHA),
+		})
 	}
 	return list
 }
@@ -90,8 +94,10 @@ func (s Shaper) Status(v record.Status) Object {
 }
 
 func (s Shaper) simpleStatus(v record.Status) Object {
-	return Object{"url": s.repoAPI(v.Repo) + "/statuses/" + v.SHA, "avatar_url": s.Web + "/avatars/" + url.PathEscape(v.Creator.Login), "id": v.ID, "node_id": node("SC_", v.ID),
-		"state": v.State, "description": orNull(v.Description), "target_url": orNull(v.TargetURL), "context": v.Context, "created_at": Time(v.Created), "updated_at": Time(v.Updated)}
+	return Object{
+		"url": s.repoAPI(v.Repo) + "/statuses/" + v.SHA, "avatar_url": s.Web + "/avatars/" + url.PathEscape(v.Creator.Login), "id": v.ID, "node_id": node("SC_", v.ID),
+		"state": v.State, "description": orNull(v.Description), "target_url": orNull(v.TargetURL), "context": v.Context, "created_at": Time(v.Created), "updated_at": Time(v.Updated),
+	}
 }
 
 // CombinedStatus is the state of a commit's statuses together.
@@ -126,18 +132,22 @@ func (s Shaper) Commit(r record.Repo, c gitrepo.Info) Object {
 	who := Object{"name": c.Author.Name, "email": c.Author.Email, "date": Time(c.When)}
 	return Object{
 		"sha": c.SHA, "node_id": "C_" + c.SHA, "url": api, "html_url": web, "comments_url": api + "/comments", "author": nil, "committer": nil, "parents": parents,
-		"commit": Object{"url": s.repoAPI(r) + "/git/commits/" + c.SHA, "author": who, "committer": who, "message": c.Message, "comment_count": 0,
+		"commit": Object{
+			"url": s.repoAPI(r) + "/git/commits/" + c.SHA, "author": who, "committer": who, "message": c.Message, "comment_count": 0,
 			"tree":         Object{"sha": c.Tree, "url": s.repoAPI(r) + "/git/trees/" + c.Tree},
-			"verification": Object{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil}},
+			"verification": Object{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil, "verified_at": nil},
+		},
 	}
 }
 
 // File is one changed file of a pull request.
 func (s Shaper) File(r record.Repo, head string, c gitrepo.Change) Object {
 	path := (&url.URL{Path: c.Path}).EscapedPath()
-	o := Object{"sha": c.Blob, "filename": c.Path, "status": c.Status, "additions": c.Additions, "deletions": c.Deletions, "changes": c.Additions + c.Deletions,
+	o := Object{
+		"sha": c.Blob, "filename": c.Path, "status": c.Status, "additions": c.Additions, "deletions": c.Deletions, "changes": c.Additions + c.Deletions,
 		"blob_url": s.repoWeb(r) + "/blob/" + head + "/" + path, "raw_url": s.repoWeb(r) + "/raw/" + head + "/" + path,
-		"contents_url": s.repoAPI(r) + "/contents/" + path + "?ref=" + head}
+		"contents_url": s.repoAPI(r) + "/contents/" + path + "?ref=" + head,
+	}
 	if c.OldPath != "" {
 		o["previous_filename"] = c.OldPath
 	}
@@ -152,9 +162,11 @@ func (s Shaper) Branch(r record.Repo, name string, c gitrepo.Info, p record.Prot
 	if len(p.Checks) > 0 {
 		level = "everyone"
 	}
-	return Object{"name": name, "commit": s.Commit(r, c), "_links": Object{"self": api, "html": s.repoWeb(r) + "/tree/" + name}, "protected": protected,
+	return Object{
+		"name": name, "commit": s.Commit(r, c), "_links": Object{"self": api, "html": s.repoWeb(r) + "/tree/" + name}, "protected": protected,
 		"protection":     Object{"enabled": protected, "required_status_checks": Object{"enforcement_level": level, "contexts": notNil(p.Checks), "checks": contexts(p.Checks, "context", nil)}},
-		"protection_url": api + "/protection"}
+		"protection_url": api + "/protection",
+	}
 }
 
 func notNil(s []string) []string {
@@ -182,12 +194,16 @@ func (s Shaper) Protection(r record.Repo, branch string, p record.Protection) Ob
 	api := s.repoAPI(r) + "/branches/" + url.PathEscape(branch) + "/protection"
 	o := Object{"url": api, "enforce_admins": Object{"url": api + "/enforce_admins", "enabled": true}}
 	if len(p.Checks) > 0 || p.Strict {
-		o["required_status_checks"] = Object{"url": api + "/required_status_checks", "strict": p.Strict, "contexts": notNil(p.Checks),
-			"contexts_url": api + "/required_status_checks/contexts", "checks": contexts(p.Checks, "context", nil)}
+		o["required_status_checks"] = Object{
+			"url": api + "/required_status_checks", "strict": p.Strict, "contexts": notNil(p.Checks),
+			"contexts_url": api + "/required_status_checks/contexts", "checks": contexts(p.Checks, "context", nil),
+		}
 	}
 	if p.Reviews > 0 {
-		o["required_pull_request_reviews"] = Object{"url": api + "/required_pull_request_reviews", "dismiss_stale_reviews": p.DismissOld,
-			"require_code_owner_reviews": false, "required_approving_review_count": p.Reviews, "require_last_push_approval": false}
+		o["required_pull_request_reviews"] = Object{
+			"url": api + "/required_pull_request_reviews", "dismiss_stale_reviews": p.DismissOld,
+			"require_code_owner_reviews": false, "required_approving_review_count": p.Reviews, "require_last_push_approval": false,
+		}
 	}
 	return o
 }
@@ -206,8 +222,10 @@ func (s Shaper) Rules(r record.Repo, p record.Protection) []Object {
 		list = append(list, rule("required_status_checks", Object{"strict_required_status_checks_policy": p.Strict, "do_not_enforce_on_create": false, "required_status_checks": checks}))
 	}
 	if p.Reviews > 0 {
-		list = append(list, rule("pull_request", Object{"required_approving_review_count": p.Reviews, "dismiss_stale_reviews_on_push": p.DismissOld,
-			"require_code_owner_review": false, "require_last_push_approval": false, "required_review_thread_resolution": false}))
+		list = append(list, rule("pull_request", Object{
+			"required_approving_review_count": p.Reviews, "dismiss_stale_reviews_on_push": p.DismissOld,
+			"require_code_owner_review": false, "require_last_push_approval": false, "required_review_thread_resolution": false,
+		}))
 	}
 	return list
 }

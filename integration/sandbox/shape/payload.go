@@ -53,8 +53,10 @@ func (s Shaper) Payload(e record.Event) Object {
 		s.pushPayload(o, e)
 	case "merge_group":
 		g := *e.Group
-		o["merge_group"] = Object{"head_sha": g.HeadSHA, "head_ref": g.HeadRef, "base_sha": g.BaseSHA, "base_ref": g.BaseRef,
-			"head_commit": simpleCommit(g.HeadSHA, g.Tree, g.Message, g.Author, g.At)}
+		o["merge_group"] = Object{
+			"head_sha": g.HeadSHA, "head_ref": g.HeadRef, "base_sha": g.BaseSHA, "base_ref": g.BaseRef,
+			"head_commit": simpleCommit(g.HeadSHA, g.Tree, g.Message, g.Author, g.At),
+		}
 	case "installation":
 		o["installation"] = s.Installation(*e.Installed)
 		repos := []Object{}
@@ -108,8 +110,10 @@ func (s Shaper) hookPull(p Object) Object {
 func (s Shaper) statusPayload(o Object, e record.Event) {
 	v := *e.Status
 	info := gitrepo.Info{SHA: v.SHA, When: v.Created, Author: gitrepo.Person{Name: v.Creator.Login, Email: v.Creator.Email()}}
-	for key, value := range (Object{"id": v.ID, "sha": v.SHA, "name": e.Repo.FullName(), "target_url": orNull(v.TargetURL), "avatar_url": nil, "context": v.Context,
-		"description": orNull(v.Description), "state": v.State, "commit": s.Commit(e.Repo, info), "branches": []any{}, "created_at": Time(v.Created), "updated_at": Time(v.Updated)}) {
+	for key, value := range (Object{
+		"id": v.ID, "sha": v.SHA, "name": e.Repo.FullName(), "target_url": orNull(v.TargetURL), "avatar_url": nil, "context": v.Context,
+		"description": orNull(v.Description), "state": v.State, "commit": s.Commit(e.Repo, info), "branches": []any{}, "created_at": Time(v.Created), "updated_at": Time(v.Updated),
+	}) {
 		o[key] = value
 	}
 }
@@ -132,8 +136,10 @@ func (s Shaper) pushPayload(o Object, e record.Event) {
 	commits := []Object{}
 	for _, c := range p.Commits {
 		who := Object{"name": c.Name, "email": c.Email, "date": Time(c.When)}
-		commits = append(commits, Object{"id": c.SHA, "tree_id": c.Tree, "distinct": true, "message": c.Message, "timestamp": c.When.Format(time.RFC3339),
-			"url": s.repoWeb(e.Repo) + "/commit/" + c.SHA, "author": who, "committer": who, "added": notNil(c.Added), "removed": notNil(c.Removed), "modified": notNil(c.Modified)})
+		commits = append(commits, Object{
+			"id": c.SHA, "tree_id": c.Tree, "distinct": true, "message": c.Message, "timestamp": c.When.Format(time.RFC3339),
+			"url": s.repoWeb(e.Repo) + "/commit/" + c.SHA, "author": who, "committer": who, "added": notNil(c.Added), "removed": notNil(c.Removed), "modified": notNil(c.Modified),
+		})
 	}
 	var head any
 	if len(commits) > 0 && !deleted {

@@ -116,8 +116,10 @@ func (s Shaper) repoWeb(r record.Repo) string { return s.Web + "/" + r.FullName(
 
 // Label is a label.
 func (s Shaper) Label(r record.Repo, l record.Label) Object {
-	return Object{"id": l.ID, "node_id": node("LA_", l.ID), "url": s.repoAPI(r) + "/labels/" + url.PathEscape(l.Name), "name": l.Name,
-		"color": "ededed", "default": false, "description": ""}
+	return Object{
+		"id": l.ID, "node_id": node("LA_", l.ID), "url": s.repoAPI(r) + "/labels/" + url.PathEscape(l.Name), "name": l.Name,
+		"color": "ededed", "default": false, "description": "",
+	}
 }
 
 // Labels is a list of labels, [] for none.
@@ -148,8 +150,10 @@ func (s Shaper) SimplePull(p record.Pull) Object {
 		"draft": p.Draft, "commits_url": api + "/commits", "review_comments_url": api + "/comments", "review_comment_url": s.repoAPI(p.Repo) + "/pulls/comments{/number}",
 		"comments_url": issue + "/comments", "statuses_url": statuses,
 		"head": s.side(p.HeadRepo, p.HeadRef, p.HeadSHA), "base": s.side(p.Repo, p.BaseRef, p.BaseSHA),
-		"_links": Object{"self": link(api), "html": link(web), "issue": link(issue), "comments": link(issue + "/comments"), "review_comments": link(api + "/comments"),
-			"review_comment": link(s.repoAPI(p.Repo) + "/pulls/comments{/number}"), "commits": link(api + "/commits"), "statuses": link(statuses)},
+		"_links": Object{
+			"self": link(api), "html": link(web), "issue": link(issue), "comments": link(issue + "/comments"), "review_comments": link(api + "/comments"),
+			"review_comment": link(s.repoAPI(p.Repo) + "/pulls/comments{/number}"), "commits": link(api + "/commits"), "statuses": link(statuses),
+		},
 		"author_association": p.Association, "auto_merge": nil, "active_lock_reason": nil,
 	}
 }

@@ -37,8 +37,10 @@ func (t *Talk) AddComment(who account.Identity, full string, number int, body st
 			return err
 		}
 		r := tx.Repo()
-		c := &record.Comment{ID: tx.ID(), Repo: r, Number: number, Author: who.User, App: who.App, Body: body,
-			Created: record.Now(), Updated: record.Now(), Association: tx.Association(who.User)}
+		c := &record.Comment{
+			ID: tx.ID(), Repo: r, Number: number, Author: who.User, App: who.App, Body: body,
+			Created: record.Now(), Updated: record.Now(), Association: tx.Association(who.User),
+		}
 		t.comments[r.ID] = append(t.comments[r.ID], c)
 		i.Updated = c.Created
 		i.Comments++

@@ -54,14 +54,18 @@ type Rule struct {
 // the given time from now.
 func PrimaryLimit(reset time.Duration) Rule {
 	at := strconv.FormatInt(time.Now().Add(reset).Unix()+1, 10)
-	return Rule{Status: http.StatusForbidden, Body: `{"message":"API rate limit exceeded for installation.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"}`,
-		Header: http.Header{"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Used": {"5000"}, "X-Ratelimit-Reset": {at}, "X-Ratelimit-Resource": {"core"}}}
+	return Rule{
+		Status: http.StatusForbidden, Body: `{"message":"API rate limit exceeded for installation.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"}`,
+		Header: http.Header{"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Used": {"5000"}, "X-Ratelimit-Reset": {at}, "X-Ratelimit-Resource": {"core"}},
+	}
 }
 
 // SecondaryLimit answers as GitHub does to too much at once.
 func SecondaryLimit(after time.Duration) Rule {
-	return Rule{Status: http.StatusForbidden, Header: http.Header{"Retry-After": {strconv.Itoa(int(after.Seconds()))}},
-		Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`}
+	return Rule{
+		Status: http.StatusForbidden, Header: http.Header{"Retry-After": {strconv.Itoa(int(after.Seconds()))}},
+		Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`,
+	}
 }
 
 // Traffic counts calls and holds rules.
