@@ -556,3 +556,21 @@ func killChildren(t *testing.T, parent int) {
 		}
 	}
 }
+
+type pullAPI struct {
+	Head     string
+	Closed   bool
+	Projects []struct {
+		ID, State, Run string
+		PlanDigest     string `json:"plan_digest"`
+		ChangeDigest   string `json:"change_digest"`
+	}
+}
+
+// pullAPI is what weir's API says of a pull request.
+func (w *world) pullAPI(number int) pullAPI {
+	w.t.Helper()
+	var body pullAPI
+	w.do(json.Unmarshal([]byte(w.get(fmt.Sprintf("/api/v1/pulls/%s/%d", repo, number))), &body))
+	return body
+}
