@@ -45,7 +45,7 @@ func codeOf(root string, p Project) (*index, *inputs, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer disk.Close() //nolint:errcheck // nothing was written
+	defer disk.Close() // nothing was written
 	for {
 		slices.Sort(starts)
 		starts = slices.CompactFunc(starts, func(a, b string) bool { return under(b, a) })
@@ -90,7 +90,7 @@ func CodeHash(root string, p Project) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("hash code of %s: %w", p.ID(), err)
 	}
-	defer disk.Close() //nolint:errcheck // nothing was written
+	defer disk.Close() // nothing was written
 	all := sha256.New()
 	for _, name := range files {
 		kind, sum, err := hashFile(disk, name)
@@ -112,7 +112,7 @@ func hashFile(disk *os.Root, name string) (kind string, sum []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close() // nothing was written
 	if _, err := io.Copy(hash, f); err != nil {
 		return "", nil, err
 	}

@@ -179,19 +179,19 @@ func (s *Set) link(m *source) *node {
 			n.refused = bad("leaves the repository")
 			continue
 		}
-		real, via, err := s.index.resolve(to)
+		actual, via, err := s.index.resolve(to)
 		n.via = append(n.via, via...)
 		switch {
 		case err != nil:
 			n.refused = bad("leads through a symbolic link to %v", err)
 		case c.Open: // it may be any of those below
 			for dir := range s.index.sources {
-				if dir != m.dir && under(dir, real) {
+				if dir != m.dir && under(dir, actual) {
 					n.calls = append(n.calls, dir)
 				}
 			}
-		case len(s.index.sources[real]) > 0:
-			n.calls = append(n.calls, real)
+		case len(s.index.sources[actual]) > 0:
+			n.calls = append(n.calls, actual)
 		default:
 			bad("is no directory with Terraform files here")
 		}
@@ -221,8 +221,8 @@ func (s *Set) roots(called map[string]bool) []string {
 			called[to] = called[to] || to != dir
 		}
 		for _, name := range n.files {
-			if real, via, err := s.index.resolve(name); err == nil && via != nil {
-				shared[real] = true
+			if actual, via, err := s.index.resolve(name); err == nil && via != nil {
+				shared[actual] = true
 			}
 		}
 	}
@@ -337,22 +337,22 @@ func (s *Set) complete(p *Project) *inputs {
 func (x *index) readSource(dir string) (*source, error) {
 	m := &source{dir: dir, files: x.sources[dir]}
 	for _, name := range m.files {
-		real, _, err := x.resolve(name)
+		actual, _, err := x.resolve(name)
 		bad := ""
 		switch {
 		case err != nil:
 			bad = "this symbolic link leads to " + err.Error()
 			m.refused = name + ": " + bad
-		case !x.isFile(real):
-			bad = "this symbolic link leads to " + real + ", which is no file here"
+		case !x.isFile(actual):
+			bad = "this symbolic link leads to " + actual + ", which is no file here"
 		}
 		if bad != "" {
 			m.Problems = append(m.Problems, module.Problem{File: name, Message: bad})
 			continue
 		}
-		data, err := x.tree.Read(real)
+		data, err := x.tree.Read(actual)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", real, err)
+			return nil, fmt.Errorf("read %s: %w", actual, err)
 		}
 		m.Add(name, data)
 	}

@@ -39,11 +39,11 @@ func (x *index) inputs(p Project, via []string) *inputs {
 	for i, file := range p.VarFiles {
 		name := path.Join(p.Dir, file)
 		in.paths[name] = true
-		real, err := in.follow(x, name)
+		actual, err := in.follow(x, name)
 		if err != nil {
 			in.missing[i] = "leads through a symbolic link to " + err.Error()
 			in.refused = name + " " + in.missing[i]
-		} else if !x.isFile(real) {
+		} else if !x.isFile(actual) {
 			in.missing[i] = "does not exist"
 		}
 	}
@@ -68,18 +68,18 @@ func (x *index) inputs(p Project, via []string) *inputs {
 
 // follow adds what a link, or any other name, stands for.
 func (in *inputs) follow(x *index, name string) (string, error) {
-	real, via, err := x.resolve(name)
+	actual, via, err := x.resolve(name)
 	for _, link := range via {
 		in.paths[link] = true
 	}
 	switch {
 	case err != nil || len(via) == 0:
-	case !x.isDir(real):
-		in.paths[real] = true
-	case !under(in.dir, real): // a link to a directory around the project would make it part of itself
-		in.trees = append(in.trees, real)
+	case !x.isDir(actual):
+		in.paths[actual] = true
+	case !under(in.dir, actual): // a link to a directory around the project would make it part of itself
+		in.trees = append(in.trees, actual)
 	}
-	return real, err
+	return actual, err
 }
 
 func (in *inputs) addAbove(name string) {

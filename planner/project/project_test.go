@@ -295,16 +295,18 @@ func FuzzResolve(f *testing.F) {
 	f.Add("a", "..", "b", "a/..", "../../..")
 	f.Add("/", "0", " ", "0", "0") // a name that is no name had no directory to belong to, for ever
 	f.Fuzz(func(t *testing.T, link1, to1, link2, to2, source string) {
-		tree := files{map[string]string{"a/main.tf": fmt.Sprintf("module \"m\" {\n  source = %q\n}\n", source), "a/b/x.tf": "", "x.tf": ""},
-			map[string]string{link1: to1, link2: to2}}.tree()
+		tree := files{
+			map[string]string{"a/main.tf": fmt.Sprintf("module \"m\" {\n  source = %q\n}\n", source), "a/b/x.tf": "", "x.tf": ""},
+			map[string]string{link1: to1, link2: to2},
+		}.tree()
 		x := newIndex(tree)
 		for _, name := range []string{link1, link2, path.Join(link1, "x"), path.Join("a", source)} {
 			if strings.HasPrefix(name, "../") || name == ".." || path.IsAbs(name) {
 				continue
 			}
-			real, _, err := x.resolve(path.Clean(name))
-			if err == nil && (real == ".." || strings.HasPrefix(real, "../") || path.IsAbs(real) || path.Clean(real) != real) {
-				t.Errorf("%q resolves to %q", name, real)
+			actual, _, err := x.resolve(path.Clean(name))
+			if err == nil && (actual == ".." || strings.HasPrefix(actual, "../") || path.IsAbs(actual) || path.Clean(actual) != actual) {
+				t.Errorf("%q resolves to %q", name, actual)
 			}
 		}
 		set, err := tree.Discover(nil)

@@ -31,7 +31,7 @@ func directoryTree(root string, starts ...string) (Tree, error) {
 	if err != nil {
 		return t, fmt.Errorf("list files: %w", err)
 	}
-	defer dir.Close() //nolint:errcheck // nothing was written
+	defer dir.Close() // nothing was written
 	for _, start := range starts {
 		if to, err := dir.Readlink(start); err == nil {
 			t.Links[start] = to
@@ -68,12 +68,12 @@ func readFile(root, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close() //nolint:errcheck // nothing was written
+	defer dir.Close() // nothing was written
 	f, err := dir.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close() // nothing was written
 	data, err := io.ReadAll(io.LimitReader(f, module.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -167,9 +167,9 @@ var errOutside = errors.New("outside of the repository")
 // resolve follows the symbolic links on the path of name, the last part
 // included. via are the links that it went through. What it returns need not
 // exist. Links are followed by their text only, as the system would.
-func (x *index) resolve(name string) (real string, via []string, err error) {
+func (x *index) resolve(name string) (actual string, via []string, err error) {
 	todo := strings.Split(name, "/")
-	real = "."
+	actual = "."
 	for len(todo) > 0 {
 		part := todo[0]
 		todo = todo[1:]
@@ -177,19 +177,19 @@ func (x *index) resolve(name string) (real string, via []string, err error) {
 		case "", ".":
 			continue
 		case "..":
-			if real == "." {
+			if actual == "." {
 				return "", via, errOutside
 			}
-			real = path.Dir(real)
+			actual = path.Dir(actual)
 			continue
 		}
-		next := path.Join(real, part)
+		next := path.Join(actual, part)
 		to, ok := x.tree.Links[next]
 		if !ok && x.readlink != nil {
 			to, ok = x.readlink(next)
 		}
 		if !ok {
-			real = next
+			actual = next
 			continue
 		}
 		if len(via) >= 40 {
@@ -201,7 +201,7 @@ func (x *index) resolve(name string) (real string, via []string, err error) {
 		}
 		todo = append(strings.Split(to, "/"), todo...)
 	}
-	return real, via, nil
+	return actual, via, nil
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -41,7 +41,7 @@ func Load(root string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", File, err)
 	}
-	defer disk.Close() //nolint:errcheck // nothing was written
+	defer disk.Close() // nothing was written
 	data, err := disk.ReadFile(File)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w", File, err)

@@ -2,17 +2,26 @@ package project
 
 import "weir/planner/project/config"
 
-// What weir.yaml says is read by the package config; these are its names here.
+// The types of weir.yaml, which the package config reads.
 type (
-	Config        = config.Config
-	ProjectConfig = config.Project
-	Autoplan      = config.Autoplan
-	ApprovalRule  = config.ApprovalRule
-	When          = config.When
-	Require       = config.Require
-	DriftRule     = config.DriftRule
-	ConfigError   = config.Error
-	ConfigErrors  = config.Errors
+	// Config is a repository's weir.yaml.
+	Config = config.Config
+	// Listed is one entry of its projects.
+	Listed = config.Project
+	// Autoplan says which changes plan a project.
+	Autoplan = config.Autoplan
+	// ApprovalRule asks for approvals where its conditions are met.
+	ApprovalRule = config.ApprovalRule
+	// When are the conditions of an ApprovalRule.
+	When = config.When
+	// Require is what an ApprovalRule asks for.
+	Require = config.Require
+	// DriftRule says when projects are compared with what is deployed.
+	DriftRule = config.DriftRule
+	// ConfigError is one mistake in weir.yaml.
+	ConfigError = config.Error
+	// ConfigErrors are all mistakes in one weir.yaml.
+	ConfigErrors = config.Errors
 )
 
 // File is the name of a repository's configuration, at its root.

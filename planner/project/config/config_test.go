@@ -98,9 +98,11 @@ drift:
 	want := &Config{
 		Version: 1, Apply: "merge", Automerge: "squash", Checkout: Checkout{Submodules: true, LFS: true},
 		Projects: []Project{
-			{Name: "prod", Dir: "envs/prod", Workspace: "default", TerraformVersion: "1.11.4",
+			{
+				Name: "prod", Dir: "envs/prod", Workspace: "default", TerraformVersion: "1.11.4",
 				Autoplan:  Autoplan{WhenModified: []string{"*.tf*", "../../modules/**"}},
-				DependsOn: []string{"dns", "envs/network", "envs/prod@blue"}, VarFiles: []string{"prod.tfvars", "../common.tfvars"}},
+				DependsOn: []string{"dns", "envs/network", "envs/prod@blue"}, VarFiles: []string{"prod.tfvars", "../common.tfvars"},
+			},
 			{Dir: "envs/network", Workspace: "default", Autoplan: Autoplan{Enabled: &no}},
 			{Dir: "envs/prod", Workspace: "blue", Autoplan: Autoplan{Enabled: &yes}},
 			{Name: "dns", Dir: ".", Workspace: "default"},

@@ -24,26 +24,48 @@ func TestAdd(t *testing.T) {
 		{"resource", "main.tf", "resource \"a\" \"b\" {}\n", Module{Content: true}},
 		{"data", "main.tf", "data \"a\" \"b\" {}\n", Module{Content: true}},
 		{"ephemeral", "main.tf", "ephemeral \"a\" \"b\" {}\n", Module{Content: true}},
-		{"local call", "main.tf", "module \"a\" {\n  source = \"./x/../y\"\n}\n",
-			Module{Content: true, Calls: []Call{{"main.tf", 2, "./x/../y", false}}}},
-		{"local call with backslashes", "main.tf", "module \"a\" {\n  source = \"..\\\\y\"\n}\n",
-			Module{Content: true, Calls: []Call{{"main.tf", 2, "../y", false}}}},
-		{"source worked out", "main.tf", "module \"a\" {\n  source = trimspace(\"./x\")\n}\n",
-			Module{Content: true, Problems: []Problem{{"main.tf", 2,
-				`the source of module "a" is worked out by the program, so weir cannot tell which files it uses; name them in when_modified`}}}},
-		{"remote calls", "main.tf", "module \"a\" {\n  source = \"hashicorp/x/aws\"\n}\nmodule \"b\" {\n  source = \"git::https://x/y?ref=z\"\n}\nmodule \"c\" {}\n",
-			Module{Content: true}},
-		{"call with the beginning known", "main.tf", "module \"a\" {\n  source = \"../x/${var.a}/y\"\n}\n",
-			Module{Content: true, Calls: []Call{{"main.tf", 2, "../x/", true}}}},
-		{"JSON", "main.tf.json", `{"terraform": {"backend": {"gcs": {}}}, "module": {"a": {"source": "./x"}, "b": {"source": "./${var.x}"}}}`,
-			Module{Backend: "gcs", Content: true, Calls: []Call{{"main.tf.json", 1, "./x", false}, {"main.tf.json", 1, "./", true}}}},
+		{
+			"local call", "main.tf", "module \"a\" {\n  source = \"./x/../y\"\n}\n",
+			Module{Content: true, Calls: []Call{{"main.tf", 2, "./x/../y", false}}},
+		},
+		{
+			"local call with backslashes", "main.tf", "module \"a\" {\n  source = \"..\\\\y\"\n}\n",
+			Module{Content: true, Calls: []Call{{"main.tf", 2, "../y", false}}},
+		},
+		{
+			"source worked out", "main.tf", "module \"a\" {\n  source = trimspace(\"./x\")\n}\n",
+			Module{Content: true, Problems: []Problem{{
+				"main.tf", 2,
+				`the source of module "a" is worked out by the program, so weir cannot tell which files it uses; name them in when_modified`,
+			}}},
+		},
+		{
+			"remote calls", "main.tf", "module \"a\" {\n  source = \"hashicorp/x/aws\"\n}\nmodule \"b\" {\n  source = \"git::https://x/y?ref=z\"\n}\nmodule \"c\" {}\n",
+			Module{Content: true},
+		},
+		{
+			"call with the beginning known", "main.tf", "module \"a\" {\n  source = \"../x/${var.a}/y\"\n}\n",
+			Module{Content: true, Calls: []Call{{"main.tf", 2, "../x/", true}}},
+		},
+		{
+			"JSON", "main.tf.json", `{"terraform": {"backend": {"gcs": {}}}, "module": {"a": {"source": "./x"}, "b": {"source": "./${var.x}"}}}`,
+			Module{Backend: "gcs", Content: true, Calls: []Call{{"main.tf.json", 1, "./x", false}, {"main.tf.json", 1, "./", true}}},
+		},
 		{"JSON as arrays", "main.tf.json", `[{"resource": [{"a": [{"b": {}}]}]}]`, Module{Content: true}},
-		{"broken after what counts", "main.tf", "terraform {\n  backend \"s3\" {}\n}\nresource \"a\" {\n",
-			Module{Backend: "s3", Problems: []Problem{{"main.tf", 4,
-				"Unclosed configuration block: There is no closing brace for this block before the end of the file. This may be caused by incorrect brace nesting elsewhere in this file"},
-				{"main.tf", 4, "Missing name for resource: All resource blocks must have 2 labels (type, name)"}}}},
-		{"no text", "main.tf", "\xff\xfe\x00\x01", Module{Problems: []Problem{{"main.tf", 1,
-			"Invalid character encoding: All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your editor"}}}},
+		{
+			"broken after what counts", "main.tf", "terraform {\n  backend \"s3\" {}\n}\nresource \"a\" {\n",
+			Module{Backend: "s3", Problems: []Problem{
+				{
+					"main.tf", 4,
+					"Unclosed configuration block: There is no closing brace for this block before the end of the file. This may be caused by incorrect brace nesting elsewhere in this file",
+				},
+				{"main.tf", 4, "Missing name for resource: All resource blocks must have 2 labels (type, name)"},
+			}},
+		},
+		{"no text", "main.tf", "\xff\xfe\x00\x01", Module{Problems: []Problem{{
+			"main.tf", 1,
+			"Invalid character encoding: All input files must be UTF-8 encoded. Ensure that UTF-8 encoding is selected in your editor",
+		}}}},
 	} {
 		var got Module
 		got.Add(test.file, []byte(test.text))
@@ -103,8 +125,10 @@ broken {
 // end, which would end the process, or time that grows with the square.
 func TestHostileInput(t *testing.T) {
 	const n = 400 << 10
-	read := []string{"flat", "modules", "labels", "sums", "traversals", "source of sums", "source of strings", "closed indexes", "quotes",
-		"errors", "same attributes", "template elses", "template strays", "source of indexes", "nested template"}
+	read := []string{
+		"flat", "modules", "labels", "sums", "traversals", "source of sums", "source of strings", "closed indexes", "quotes",
+		"errors", "same attributes", "template elses", "template strays", "source of indexes", "nested template",
+	}
 	repeat := func(begin, text, end string) string { return begin + strings.Repeat(text, n/len(text)) + end }
 	for name, text := range map[string]string{
 		"parentheses.tf":              repeat("a = ", "(", ""),
