@@ -34,6 +34,7 @@ func NewTemp(dir string, log *slog.Logger) (*Temp, error) {
 
 // Name is a path in the directory that nothing has yet.
 func (t *Temp) Name() string {
+	_ = os.MkdirAll(t.Dir, 0o700)                                                    // whoever uses the name says that it failed
 	return filepath.Join(t.Dir, t.session+"-"+strconv.FormatUint(rand.Uint64(), 36)) //nolint:gosec // a name, no secret
 }
 

@@ -197,7 +197,21 @@ func (p *Program) Run(ctx context.Context, c Call) (string, error) {
 	if !errors.As(err, &exit) {
 		return "", fmt.Errorf("git %s: %w", c.Args[0], err)
 	}
-	return out.String(), &Error{verb: c.Args[0], exit: exit.ExitCode(), text: c.Remote.redact(errs.String())}
+	return out.String(), &Error{verb: c.Args[0], exit: exit.ExitCode(), text: c.Remote.redact(once(errs.String()))}
+}
+
+// once leaves out lines that were there before: git repeats some hundreds of
+// times.
+func once(text string) string {
+	seen := map[string]bool{}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !seen[line] {
+			seen[line] = true
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // Error is git's own word on why it failed, without secrets.
@@ -250,7 +264,7 @@ func Says(err error, any ...string) bool {
 // something of its own, for which fetching it anew is the cure.
 var damaged = regexp.MustCompile(`not a git repository|is corrupt|corrupt loose object|loose object .* is empty|object file .* is empty` +
 	`|inflate: |unable to unpack|unable to read |unable to find |could not read |Could not read |bad object |bad tree object|missing (blob|tree|commit|object)` +
-	`|hash mismatch|packfile .* (cannot be|is far too short|does not match|claims)|index file .* is (too small|corrupt)|bad pack` +
+	`|hash mismatch|packfile .* (cannot be|does not match|claims)|far too short|is too small|/objects/|bad pack` +
 	`|wrong index v|non-monotonic index|unresolved deltas|did not send all necessary objects|does not point to a valid object` +
 	`|remote did not send|error in object|unable to parse|not valid: is this a git repository|bad config|invalid object|failed to traverse parents|unable to load`)
 

@@ -74,7 +74,30 @@ func (m *Mirror) share(ctx context.Context) (release func(), err error) {
 			return nil, fmt.Errorf("prepare the mirror of %s: %w", m.Name, err)
 		}
 	}
-	return m.acquire(ctx, 1)
+	release, err = m.acquire(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.configure(); err != nil {
+		release()
+		return nil, fmt.Errorf("configure the mirror of %s: %w", m.Name, err)
+	}
+	return release, nil
+}
+
+// configure makes sure that the mirror is configured as it should be. It is
+// looked at each time, since configuration can make git run programs.
+func (m *Mirror) configure() error {
+	for name, content := range map[string]string{"config": config, "info/attributes": attributes} {
+		file := filepath.Join(m.Dir, filepath.FromSlash(name))
+		if have, err := os.ReadFile(file); err == nil && string(have) == content { //nolint:gosec // a path of ours
+			continue
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), disk.ReplaceFile(file, content, 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Use runs f, which may do everything but fetch, beside others. Damage that
@@ -181,21 +204,18 @@ func (m *Mirror) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	for name, content := range map[string]string{"config": config, "info/attributes": attributes} {
-		file := filepath.Join(m.Dir, filepath.FromSlash(name))
-		if have, err := os.ReadFile(file); err == nil && string(have) == content { //nolint:gosec // a path of ours
-			continue
-		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), disk.ReplaceFile(file, content, 0o600)); err != nil {
-			return err
-		}
-	}
 	if err := clearCrash(m.Dir); err != nil {
 		return err
 	}
 	packs, loose, err := m.untidy()
 	if err != nil {
 		return err
+	}
+	if cut, err := cutPacks(m.Dir); err != nil {
+		return err
+	} else if len(cut) > 0 {
+		m.Log.Error("the mirror has packs that were cut off and will be fetched anew", "repo", m.Name, "packs", cut)
+		m.damaged.Store(true)
 	}
 	m.filled.Store(packs+loose > 0)
 	m.ready.Store(true)
@@ -275,4 +295,20 @@ func clearCrash(dir string) error {
 		}
 		return err
 	})
+}
+
+// cutPacks finds packs and their indexes that a power cut left without an end.
+// Git goes on without them, but cannot pack such a repository.
+func cutPacks(dir string) (cut []string, err error) {
+	const smallest = 32 // bytes of a pack with nothing in it; an index is larger
+	files, err := os.ReadDir(filepath.Join(dir, "objects", "pack"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err == nil && info.Size() < smallest {
+			cut = append(cut, f.Name())
+		}
+	}
+	return cut, err
 }
