@@ -48,7 +48,7 @@ func browser(t *testing.T) context.Context {
 }
 
 // evaluate runs a script in the page.
-func evaluate[T any](t *testing.T, ctx context.Context, script string) T {
+func evaluate[T any](ctx context.Context, t *testing.T, script string) T {
 	t.Helper()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
 	if err != nil {
@@ -57,7 +57,7 @@ func evaluate[T any](t *testing.T, ctx context.Context, script string) T {
 	return value
 }
 
-func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+func do(ctx context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		t.Fatal(err)
@@ -83,15 +83,15 @@ func TestPages(t *testing.T) {
 	} {
 		for _, width := range []int64{360, 1280} {
 			for _, scheme := range []string{"light", "dark"} {
-				do(t, ctx, chromedp.EmulateViewport(width, 800))
+				do(ctx, t, chromedp.EmulateViewport(width, 800))
 				if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 				}); err != nil {
 					t.Fatal(err)
 				}
-				do(t, ctx, chromedp.Navigate(w.url+path))
-				text := evaluate[string](t, ctx, `document.body.innerText`)
-				over := evaluate[int](t, ctx, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
+				do(ctx, t, chromedp.Navigate(w.url+path))
+				text := evaluate[string](ctx, t, `document.body.innerText`)
+				over := evaluate[int](ctx, t, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
 				for _, s := range want {
 					if !strings.Contains(text, s) {
 						t.Errorf("%s at %d, %s: no %q in\n%s", path, width, scheme, s, text)
@@ -100,7 +100,7 @@ func TestPages(t *testing.T) {
 				if over > 0 {
 					t.Errorf("%s at %d: %d pixels wider than the window", path, width, over)
 				}
-				background := evaluate[string](t, ctx, `getComputedStyle(document.body).backgroundColor`)
+				background := evaluate[string](ctx, t, `getComputedStyle(document.body).backgroundColor`)
 				if dark := background != "rgb(255, 255, 255)"; dark != (scheme == "dark") {
 					t.Errorf("%s in %s has the background %s", path, scheme, background)
 				}
@@ -109,8 +109,8 @@ func TestPages(t *testing.T) {
 	}
 
 	// By keyboard: the first stop leads past the navigation.
-	do(t, ctx, chromedp.Navigate(w.url+"/locks"), chromedp.KeyEvent("\t"))
-	if first := evaluate[string](t, ctx, `document.activeElement.getAttribute("href")`); !strings.HasPrefix(first, "#") {
+	do(ctx, t, chromedp.Navigate(w.url+"/locks"), chromedp.KeyEvent("\t"))
+	if first := evaluate[string](ctx, t, `document.activeElement.getAttribute("href")`); !strings.HasPrefix(first, "#") {
 		t.Errorf("the first stop of the keyboard leads to %q, want a place on the page", first)
 	}
 }
@@ -134,7 +134,7 @@ resource "terraform_data" "a" {
 		return project.State == "applying"
 	})
 	// Opened while it runs; what comes later appears without a reload.
-	do(t, ctx, chromedp.Navigate(w.url+"/runs/"+run))
+	do(ctx, t, chromedp.Navigate(w.url+"/runs/"+run))
 	shows := func(text string) func() bool {
 		return func() bool {
 			// While the page loads anew there is nothing to ask.

@@ -252,9 +252,9 @@ func (w *world) serveAt(url string) {
 // gateScript is a terraform that writes a line for each call and, while the
 // file hold-VERB exists, waits before it does VERB.
 func (w *world) gateScript() string {
-	real, err := exec.LookPath("terraform")
+	program, err := exec.LookPath("terraform")
 	if err != nil {
-		real, err = exec.LookPath("tofu")
+		program, err = exec.LookPath("tofu")
 	}
 	w.do(err)
 	name := filepath.Join(w.dir, "terraform")
@@ -265,7 +265,7 @@ if [ -e %[1]q/hold-"$1" ]; then
   while [ -e %[1]q/hold-"$1" ]; do sleep 0.02; done
 fi
 exec %[2]q "$@"
-`, w.dir, real)), 0o700)) //nolint:gosec // a program
+`, w.dir, program)), 0o700))
 	return name
 }
 
@@ -423,11 +423,13 @@ func (w *world) quiet() {
 
 func (w *world) get(path string) string {
 	w.t.Helper()
-	resp, err := http.Get(w.url + path) //nolint:noctx // loopback, in a test
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+path, nil)
+	w.do(err)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return ""
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	w.do(err)
 	return string(body)
@@ -472,7 +474,7 @@ func (w *world) deliver(id, event, signature string, payload []byte) int {
 	req.Header.Set("X-Hub-Signature-256", signature)
 	resp, err := http.DefaultClient.Do(req)
 	w.do(err)
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	return resp.StatusCode
 }
 

@@ -168,8 +168,8 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 
 // pullOf reads the pull request that a path names.
 func (s *Server) pullOf(r *http.Request) (record.Record, bool, error) {
-	number, err := strconv.Atoi(chi.URLParam(r, "number"))
-	if err != nil || number <= 0 {
+	number, _ := strconv.Atoi(chi.URLParam(r, "number")) // no number is no pull request
+	if number <= 0 {
 		return record.Record{}, false, nil
 	}
 	repo := chi.URLParam(r, "owner") + "/" + chi.URLParam(r, "name")

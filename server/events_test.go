@@ -21,8 +21,10 @@ func TestJobsFor(t *testing.T) {
 		return webhook.Event{Name: "pull_request", Action: action, Repo: "acme/app", Pull: 7, Head: "abc", Delivery: "d1"}
 	}
 	button := func(action, name, identifier string, pulls ...int) webhook.Event {
-		return webhook.Event{Name: "check_run", Action: action, Repo: "acme/app", Sender: alice,
-			CheckRun: &webhook.CheckRun{Name: name, Identifier: identifier, Pulls: pulls, Head: "abc"}}
+		return webhook.Event{
+			Name: "check_run", Action: action, Repo: "acme/app", Sender: alice,
+			CheckRun: &webhook.CheckRun{Name: name, Identifier: identifier, Pulls: pulls, Head: "abc"},
+		}
 	}
 	for _, tt := range []struct {
 		name    string
@@ -36,8 +38,12 @@ func TestJobsFor(t *testing.T) {
 		{"closed", pull("closed"), []work.Job{{Kind: work.Close, Head: "abc", Delivery: "d1", Trigger: "close"}}, ""},
 		{"labelled", pull("labeled"), nil, "nothing to plan"},
 		{"told to be ignored by the parser", webhook.Event{Ignored: "because"}, nil, "because"},
-		{"a plan by a bot's pull request is fine", webhook.Event{Name: "pull_request", Action: "opened", Repo: "acme/app", Pull: 7, Sender: webhook.Actor{Login: "renovate[bot]", Bot: true}},
-			[]work.Job{{Kind: work.Plan, Trigger: "opened"}}, ""},
+		{
+			"a plan by a bot's pull request is fine",
+			webhook.Event{Name: "pull_request", Action: "opened", Repo: "acme/app", Pull: 7, Sender: webhook.Actor{Login: "renovate[bot]", Bot: true}},
+			[]work.Job{{Kind: work.Plan, Trigger: "opened"}},
+			"",
+		},
 		{"commands", comment(alice, "weir plan -d envs/prod\natlantis apply"), []work.Job{
 			{Kind: work.Plan, Actor: "alice", Trigger: "comment", Command: &work.Command{Dir: "envs/prod", Comment: 5}},
 			{Kind: work.Apply, Actor: "alice", Trigger: "comment", Command: &work.Command{Comment: 5}},
@@ -46,8 +52,12 @@ func TestJobsFor(t *testing.T) {
 		{"a bot", comment(webhook.Actor{Login: "renovate[bot]", Bot: true}, "weir apply"), nil, "bots give no commands"},
 		{"itself", comment(webhook.Actor{Login: "weir-bot[bot]"}, "weir apply"), nil, "itself"},
 		{"itself under another name", comment(alice, "<!-- weir kind=plan job=1 -->\nweir apply"), nil, "itself"},
-		{"approved", webhook.Event{Name: "pull_request_review", Action: "submitted", Repo: "acme/app", Pull: 7, Review: &webhook.Review{State: "approved", Author: alice}},
-			[]work.Job{{Kind: work.Gate, Actor: "alice", Trigger: "review"}}, ""},
+		{
+			"approved",
+			webhook.Event{Name: "pull_request_review", Action: "submitted", Repo: "acme/app", Pull: 7, Review: &webhook.Review{State: "approved", Author: alice}},
+			[]work.Job{{Kind: work.Gate, Actor: "alice", Trigger: "review"}},
+			"",
+		},
 		{"only commented", webhook.Event{Name: "pull_request_review", Action: "submitted", Repo: "acme/app", Pull: 7, Review: &webhook.Review{State: "commented", Author: alice}}, nil, "only comments"},
 		{"button", button("requested_action", "weir/apply", "apply", 7), []work.Job{{Kind: work.Apply, Actor: "alice", Head: "abc", Trigger: "check", Command: &work.Command{}}}, ""},
 		{"another button", button("requested_action", "weir/apply", "rm", 7), nil, "no button"},

@@ -97,8 +97,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 
 func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintln(w, text) // a client that went away has no use for it
+	// A client that went away has no use for it.
+	_, _ = fmt.Fprintln(w, text) //nolint:gosec // plain text, which no browser takes for a page
 }
 
 // login asks for the password of the pages, where there is one.

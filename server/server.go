@@ -80,7 +80,7 @@ func Main(ctx context.Context, file string, environ []string, version string, st
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cfg.Level()}))
 	for _, warning := range warnings {
-		log.Warn(warning)
+		log.Warn("configuration", "warning", warning)
 	}
 	if _, err := fmt.Fprintln(stderr, "weir", version, "with this configuration:"); err != nil {
 		return err
@@ -386,9 +386,9 @@ func secretFile(name string) ([]byte, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("make %s: %w", name, err)
 	}
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in our own data_dir
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		old, err := os.ReadFile(name) //nolint:gosec // in our own data_dir
+		old, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}

@@ -40,11 +40,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	logFile, err := os.Create(filepath.Join(dir, "weir.log")) //nolint:gosec // our own directory
+	logFile, err := os.Create(filepath.Join(dir, "weir.log"))
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer logFile.Close() //nolint:errcheck // goes with the directory
+	defer logFile.Close()
 
 	box, err := startSandbox(dir)
 	if err != nil {
@@ -194,10 +194,10 @@ func startServer(ctx context.Context, dir string, box *sandbox.Sandbox, o Option
 }
 
 func copyFile(w io.Writer, name string) (int64, error) {
-	file, err := os.Open(name) //nolint:gosec // our own log
+	file, err := os.Open(name)
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	return io.Copy(w, file)
 }

@@ -251,7 +251,7 @@ func (s *story) askLock(ctx context.Context) (lockRow, error) {
 	if err != nil {
 		return lockRow{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	var body struct {
 		Locks []lockRow `json:"locks"`
 	}

@@ -188,7 +188,7 @@ func TestDocs(t *testing.T) {
 		t.Fatalf("%s has no place for the keys", file)
 	}
 	if *update {
-		if err := os.WriteFile(file, []byte(before+begin+table.String()+end+after), 0o644); err != nil { //nolint:gosec // documentation
+		if err := os.WriteFile(file, []byte(before+begin+table.String()+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

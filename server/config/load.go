@@ -36,7 +36,7 @@ func Load(file string, environ []string) (*Config, []string, error) {
 		}
 	}
 	if file != "" {
-		data, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read configuration: %w", err)
 		}
