@@ -14,11 +14,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ type App struct {
 // Config of a Sandbox.
 type Config struct {
 	Dir    string // for the repositories; it must be empty, or not exist
-	Listen string // "" for a free port of 127.0.0.1
+	Listen string // "" for a free port of 127.0.0.1; whoever reaches the page acts as anybody
 	App    *App   // nil for a GitHub without an App: webhooks come from the repositories
 	Log    *slog.Logger
 	// MergeableAtOnce answers with mergeable computed. Without it the first
@@ -136,6 +137,11 @@ func Start(c Config) (*Sandbox, error) {
 	}
 	dir, err := filepath.Abs(c.Dir)
 	if err != nil {
+		return nil, fmt.Errorf("start sandbox: %w", err)
+	}
+	if left, err := os.ReadDir(dir); len(left) > 0 {
+		return nil, fmt.Errorf("start sandbox: %s is not empty", dir)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	s := &Sandbox{Traffic: &traffic.Traffic{}, log: c.Log}
@@ -357,60 +363,4 @@ func (s *Sandbox) handler(site http.Handler) http.Handler {
 		}
 		root.ServeHTTP(w, r)
 	})
-}
-
-// gitServices are the requests of smart HTTP.
-var gitServices = []string{"/info/refs", "/git-upload-pack", "/git-receive-pack"}
-
-// gitRoute is the pattern of a Git request, "" for any other.
-func gitRoute(r *http.Request) string {
-	for _, service := range gitServices {
-		if rest, ok := strings.CutSuffix(r.URL.Path, service); ok && strings.Count(rest, "/") == 2 {
-			return "/{owner}/{repo}.git" + service
-		}
-	}
-	return ""
-}
-
-// serveGit checks credentials as GitHub does: 401 to nobody, 404 to somebody
-// who may not know that the repository exists.
-func (s *Sandbox) serveGit(w http.ResponseWriter, r *http.Request) {
-	at := strings.LastIndex(strings.TrimSuffix(r.URL.Path, "/info/refs"), "/")
-	if strings.HasSuffix(r.URL.Path, "/info/refs") {
-		at = len(r.URL.Path) - len("/info/refs")
-	}
-	full := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path[:at], "/"), ".git")
-	push := strings.HasSuffix(r.URL.Path, "/git-receive-pack") || r.URL.Query().Get("service") == "git-receive-pack"
-	who, err := s.Authenticate(r.Header.Get("Authorization"))
-	repo, missing := s.Repo(full)
-	need := hub.Need{Area: "contents", Level: "read", Role: "read"}
-	if push {
-		need = hub.Need{Area: "contents", Level: "write", Role: "write"}
-	}
-	if err != nil || who.Kind == account.Anonymous && (push || missing != nil || repo.Private) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="GitHub"`)
-		http.Error(w, "Invalid username or token.", http.StatusUnauthorized)
-		return
-	}
-	if err := s.Allow(who, full, need); err != nil {
-		var refused *record.Error
-		if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
-			http.Error(w, "Write access to repository not granted.", http.StatusForbidden)
-			return
-		}
-		http.Error(w, "Repository not found.", http.StatusNotFound)
-		return
-	}
-	r = r.Clone(r.Context())
-	r.URL.Path = "/" + repo.FullName() + ".git" + r.URL.Path[at:]
-	user := ""
-	if push {
-		user = who.User.Login
-	}
-	s.git.Serve(w, r, user)
-	if push && r.Method == http.MethodPost {
-		if err := s.SyncRefs(full, who.User); err != nil {
-			s.log.Error("after a push", "repo", full, "error", err)
-		}
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -304,5 +306,22 @@ func TestRefusals(t *testing.T) {
 	refused(405, err)
 	if _, err := s.Push(Change{Repo: "acme/infra", Branch: "x", Files: map[string]string{"../escape": ""}}); err == nil {
 		t.Error("a file was pushed outside of the repository")
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	used := t.TempDir()
+	if err := os.WriteFile(filepath.Join(used, "x"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]Config{
+		"a directory in use": {Dir: used},
+		"a key that is none": {Dir: t.TempDir(), App: &App{Key: []byte("x")}},
+		"no such address":    {Dir: t.TempDir(), Listen: "127.0.0.1:-1"},
+	} {
+		if s, err := Start(c); err == nil {
+			t.Errorf("%s: it started", name)
+			_ = s.Close() // the test has failed already
+		}
 	}
 }

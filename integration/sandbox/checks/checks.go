@@ -261,19 +261,26 @@ func (c *Runs) suiteView(tx hub.Tx, s *record.Suite) record.Suite {
 	return v
 }
 
-// Outcomes says of each check and status of a commit whether it succeeded.
-func (c *Runs) Outcomes(id int64, sha string) map[string]bool {
-	all := map[string]bool{}
+// Outcomes says of each check and status of a commit how it stands. Of a check
+// and a status of one name the worse counts.
+func (c *Runs) Outcomes(id int64, sha string) map[string]hub.Outcome {
+	all := map[string]hub.Outcome{}
 	r := c.of(id)
 	for _, s := range r.statusesAt(sha, true) {
-		all[s.Context] = s.State == "success"
+		all[s.Context] = map[string]hub.Outcome{"success": hub.Passed, "pending": hub.Running}[s.State]
 	}
 	for _, run := range r.at(sha, true) {
-		ok := slices.Contains([]string{"success", "neutral", "skipped"}, run.Conclusion)
-		if old, both := all[run.Name]; both {
-			ok = ok && old
+		outcome := hub.Failed
+		switch {
+		case run.Status != "completed":
+			outcome = hub.Running
+		case slices.Contains([]string{"success", "neutral", "skipped"}, run.Conclusion):
+			outcome = hub.Passed
 		}
-		all[run.Name] = ok
+		if old, both := all[run.Name]; both {
+			outcome = min(outcome, old)
+		}
+		all[run.Name] = outcome
 	}
 	return all
 }

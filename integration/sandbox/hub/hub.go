@@ -39,11 +39,21 @@ type Config struct {
 // Checks is what the hub asks of, and tells to, the keeper of check runs. Both
 // are called while the hub is locked.
 type Checks interface {
-	// Outcomes says of each check and status of a commit whether it succeeded.
-	Outcomes(repo int64, sha string) map[string]bool
+	// Outcomes says of each check and status of a commit how it stands.
+	Outcomes(repo int64, sha string) map[string]Outcome
 	// Pushed is told of each commit that a branch was pushed to.
 	Pushed(tx Tx, sha, branch, before string, by record.User) error
 }
+
+// Outcome is how a check stands, the worst first.
+type Outcome int
+
+// The outcomes.
+const (
+	Failed Outcome = iota
+	Running
+	Passed
+)
 
 // Hub holds repositories and pull requests. All its methods may be called at
 // once from several goroutines.

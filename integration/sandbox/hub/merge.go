@@ -9,8 +9,8 @@ import (
 	"weir/integration/sandbox/record"
 )
 
-// Protect sets what a branch asks of a pull request; the zero Protection
-// takes it away.
+// Protect sets what a branch asks of a pull request before it is merged; the
+// zero Protection takes it away. It does not stop pushes: tests move branches.
 func (h *Hub) Protect(full, branch string, p record.Protection) error {
 	return change(h, full, func(r *repo) error {
 		r.protect[branch] = p
@@ -65,8 +65,8 @@ func (h *Hub) mergeState(r *repo, p *pull) string {
 	case r.protect[p.BaseRef].Strict && p.BaseSHA != r.branches[p.BaseRef]:
 		return "behind"
 	}
-	for _, ok := range h.cfg.Checks.Outcomes(r.ID, p.HeadSHA) {
-		if !ok {
+	for _, outcome := range h.cfg.Checks.Outcomes(r.ID, p.HeadSHA) {
+		if outcome != Passed {
 			return "unstable"
 		}
 	}
@@ -79,10 +79,12 @@ func (h *Hub) blockers(r *repo, p *pull) []string {
 	var missing []string
 	outcomes := h.cfg.Checks.Outcomes(r.ID, p.HeadSHA)
 	for _, name := range rules.Checks {
-		switch ok, found := outcomes[name]; {
+		switch outcome, found := outcomes[name]; {
 		case !found:
 			missing = append(missing, fmt.Sprintf("Required status check %q is expected.", name))
-		case !ok:
+		case outcome == Running:
+			missing = append(missing, fmt.Sprintf("Required status check %q is in progress.", name))
+		case outcome == Failed:
 			missing = append(missing, fmt.Sprintf("Required status check %q is failing.", name))
 		}
 	}
