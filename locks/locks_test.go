@@ -280,10 +280,18 @@ func TestI6_ExactScope(t *testing.T) {
 	w := newWorld(t, nil)
 	repos := []string{"acme/app", "acme/app-infra", "acme/app/", "acme/ap", "acme", "acme/app\xff"}
 	keys := []Key{
-		{Dir: "envs/prod", Workspace: "default"}, {Dir: "envs/prod", Workspace: "prod"}, {Dir: "envs/prod2", Workspace: "default"},
-		{Dir: "envs", Workspace: "prod"}, {Dir: "envs/prod ", Workspace: "default"}, {Dir: ".", Workspace: "default"}, {Dir: "", Workspace: ""},
-		{Dir: "", Workspace: "default"}, {Dir: "caf\xe9", Workspace: "default"}, {Dir: "caf\xe8", Workspace: "default"},
-		{Dir: strings.Repeat("long/", 300), Workspace: "\xff"}, {Dir: strings.Repeat("long/", 300), Workspace: "\xfe"},
+		{Dir: "envs/prod", Workspace: "default"},
+		{Dir: "envs/prod", Workspace: "prod"},
+		{Dir: "envs/prod2", Workspace: "default"},
+		{Dir: "envs", Workspace: "prod"},
+		{Dir: "envs/prod ", Workspace: "default"},
+		{Dir: ".", Workspace: "default"},
+		{Dir: "", Workspace: ""},
+		{Dir: "", Workspace: "default"},
+		{Dir: "caf\xe9", Workspace: "default"},
+		{Dir: "caf\xe8", Workspace: "default"},
+		{Dir: strings.Repeat("long/", 300), Workspace: "\xff"},
+		{Dir: strings.Repeat("long/", 300), Workspace: "\xfe"},
 	}
 	for _, repo := range repos {
 		for i, k := range keys {
