@@ -258,3 +258,14 @@ func mirrorGit(t *testing.T, r *Repos, repo string, args ...string) string {
 	}
 	return strings.TrimSpace(string(out))
 }
+
+// pack makes a pack of one object.
+func pack(t *testing.T, dir, id string) {
+	t.Helper()
+	cmd := exec.Command("git", "pack-objects", "--quiet", filepath.Join(dir, "objects", "pack", "pack"))
+	cmd.Env = append(os.Environ(), "GIT_DIR="+dir)
+	cmd.Stdin = strings.NewReader(id + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git pack-objects: %v\n%s", err, out)
+	}
+}
