@@ -160,15 +160,19 @@ func Start(c Config) (*Sandbox, error) {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	s.People = &people.People{Hub: kept.Hub, Talk: talk.New(kept.Hub), Runs: kept}
-	if s.git, err = gitrepo.NewBackend(dir, c.Log); err != nil {
+	fail := func(err error) (*Sandbox, error) {
+		kept.Hub.Close()
 		return nil, fmt.Errorf("start sandbox: %w", err)
+	}
+	if s.git, err = gitrepo.NewBackend(dir, c.Log); err != nil {
+		return fail(err)
 	}
 	site, err := (&page.Page{People: s.People, Log: c.Log}).Handler()
 	if err != nil {
-		return nil, fmt.Errorf("start sandbox: %w", err)
+		return fail(err)
 	}
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, fmt.Errorf("start sandbox: %w", err)
+		return fail(err)
 	}
 	var appID int64
 	if settings.App != nil {

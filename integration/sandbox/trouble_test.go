@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -323,5 +325,43 @@ func TestStartRefuses(t *testing.T) {
 			t.Errorf("%s: it started", name)
 			_ = s.Close() // the test has failed already
 		}
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	s := start(t, Config{})
+	sink := &received{}
+	target := httptest.NewServer(sink)
+	defer target.Close()
+	s.SetHook(Hook{URL: target.URL, Secret: "x", Events: []string{"issue_comment", "pull_request"}})
+	change(t, s, "b")
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			if _, err := s.Comment("bob", "acme/infra", 1, "hello"); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			if _, err := s.Push(Change{Repo: "acme/infra", Branch: "b", As: "alice", Files: map[string]string{"n": strconv.Itoa(i)}}); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			if status, _, _ := (client{t, s, s.Token("bob")}).do("GET", "/repos/acme/infra/pulls/1", nil); status != 200 {
+				t.Errorf("answered %d", status)
+			}
+		})
+	}
+	all.Wait()
+	must(t, func() error { return s.WaitDelivered(patience(t)) })
+	p, err := s.Pull("acme/infra", 1)
+	if err != nil || p.Commits != 21 || p.Comments != 20 || p.HeadSHA != s.Branch("acme/infra", "b") {
+		t.Errorf("%d commits and %d comments (%v), want 21 and 20", p.Commits, p.Comments, err)
+	}
+	// A ping, the opening, 20 pushes, 20 comments, and 21 check suites, which
+	// an App is told of whether it asked or not.
+	if n := len(sink.ids); n != 63 {
+		t.Errorf("%d deliveries, want 63", n)
 	}
 }
