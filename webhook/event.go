@@ -16,7 +16,6 @@ type Event struct {
 	Head    string // head commit, where the payload tells it
 	HeadRef string // branch name, without refs/heads/
 	Base    string // base branch
-	Fork    bool   // the head is in another repository, or in one that is gone
 	Merged  bool   // pull_request closed
 	Draft   bool
 

@@ -41,9 +41,8 @@ func (g *Client) PullRequest(ctx context.Context, repo string, number int) (plan
 			Open: pr.GetState() == "open", Merged: pr.GetMerged(), Mergeable: pr.Mergeable, MergeableState: pr.GetMergeableState(),
 		},
 		Title: pr.GetTitle(), URL: pr.GetHTMLURL(), HeadRef: head.GetRef(), BaseSHA: base.GetSHA(),
-		// The repository of a fork that was deleted is null.
-		Fork:      head.GetRepo().GetID() != base.GetRepo().GetID() || head.GetRepo() == nil,
-		CloneURL:  bareURL(base.GetRepo().GetCloneURL()),
+		Fork:      isFork(head.GetRepo(), base.GetRepo()),
+		CloneURL:  bareURL(cmp.Or(base.GetRepo().GetCloneURL(), cloneURL(base.GetRepo().GetHTMLURL()))),
 		UpdatedAt: pr.GetUpdatedAt().Time,
 	}
 	if p.Merged {
@@ -56,6 +55,20 @@ func (g *Client) PullRequest(ctx context.Context, repo string, number int) (plan
 		}
 	}
 	return p, nil
+}
+
+// cloneURL is where Git finds a repository whose page is known.
+func cloneURL(page string) string {
+	if page == "" {
+		return ""
+	}
+	return strings.TrimSuffix(page, "/") + ".git"
+}
+
+// isFork reports whether a head is in another repository. That of a fork that
+// was deleted is null. A server that gives no ids is taken by the names.
+func isFork(head, base *github.Repository) bool {
+	return head == nil || head.GetID() != base.GetID() || !strings.EqualFold(head.GetFullName(), base.GetFullName())
 }
 
 // login returns an account's name; an account that was deleted has none.
