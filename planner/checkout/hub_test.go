@@ -21,7 +21,7 @@ import (
 // hub serves Git repositories over HTTP with Basic authentication, as GitHub
 // does.
 type hub struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	url string
 
@@ -31,7 +31,7 @@ type hub struct {
 	first  func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
-func newHub(t *testing.T, tokens ...string) *hub {
+func newHub(t testing.TB, tokens ...string) *hub {
 	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -68,7 +68,7 @@ func newHub(t *testing.T, tokens ...string) *hub {
 }
 
 // needs skips a test without a tool, or fails it where that must not be.
-func needs(t *testing.T, tool string, err error) {
+func needs(t testing.TB, tool string, err error) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatalf("%s is missing: %v", tool, err)
@@ -188,7 +188,7 @@ func (u upstream) request(pull int, head string) Request {
 }
 
 // newRepos makes a Repos whose log goes to the test.
-func newRepos(t *testing.T, token string) *Repos {
+func newRepos(t testing.TB, token string) *Repos {
 	t.Helper()
 	return &Repos{
 		Dir:   filepath.Join(t.TempDir(), "checkouts"),
@@ -197,7 +197,7 @@ func newRepos(t *testing.T, token string) *Repos {
 	}
 }
 
-func open(t *testing.T, r *Repos, req Request) *Checkout {
+func open(t testing.TB, r *Repos, req Request) *Checkout {
 	t.Helper()
 	co, err := r.Open(t.Context(), req)
 	if err != nil {

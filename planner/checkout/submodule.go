@@ -46,7 +46,11 @@ func (r *Repos) fillSubmodules(ctx context.Context, m *mirror.Mirror, w place, f
 	for _, u := range before {
 		s.known[u] = true
 	}
-	if err := s.fill(ctx, m, co.Merge, from.URL, "", links, 0); err != nil {
+	urls, err := r.submoduleURLs(ctx, m, co.Merge, from.URL)
+	if err != nil {
+		return err
+	}
+	if err := s.fill(ctx, urls, "", links, 0); err != nil {
 		return err
 	}
 	indexes, err := os.ReadDir(w.submodules())
@@ -63,15 +67,8 @@ func (r *Repos) fillSubmodules(ctx context.Context, m *mirror.Mirror, w place, f
 	return nil
 }
 
-// fill checks out the submodules of one commit into dir.
-func (s *modules) fill(ctx context.Context, m *mirror.Mirror, commit, parentURL, dir string, links map[string]string, depth int) error {
-	if len(links) == 0 {
-		return nil
-	}
-	urls, err := s.submoduleURLs(ctx, m, commit, parentURL)
-	if err != nil {
-		return err
-	}
+// fill checks out the submodules in dir.
+func (s *modules) fill(ctx context.Context, urls map[string]string, dir string, links map[string]string, depth int) error {
 	for _, name := range slices.Sorted(maps.Keys(links)) {
 		at := path.Join(dir, name)
 		if urls[name] == "" {
@@ -99,7 +96,8 @@ func (s *modules) fillOne(ctx context.Context, at, cloneURL, commit string, dept
 	key := hash(at)
 	s.used[key] = true
 	m := s.mirrorAt("submodule "+at, s.path("submodules", hash(cloneURL)+".git"))
-	return m.Fetching(ctx, from, func() error {
+	var links, urls map[string]string
+	err = m.Fetching(ctx, from, func() error {
 		if err := s.pin(ctx, m, from, at, commit); err != nil {
 			return err
 		}
@@ -107,12 +105,20 @@ func (s *modules) fillOne(ctx context.Context, at, cloneURL, commit string, dept
 		if s.lfs {
 			f.LFS = from
 		}
-		links, err := worktree.Fill(ctx, m, f)
-		if err != nil {
+		if links, err = worktree.Fill(ctx, m, f); err != nil || len(links) == 0 {
 			return err
 		}
-		return s.fill(ctx, m, commit, cloneURL, at, links, depth+1)
+		urls, err = s.submoduleURLs(ctx, m, commit, cloneURL)
+		return err
 	})
+	if git.IsDamage(err) {
+		return fmt.Errorf("submodule %s: %s", at, err) // not the damage of the repository itself
+	}
+	if err != nil {
+		return err
+	}
+	// Now that the mirror is free again, since these can be in the same one.
+	return s.fill(ctx, urls, at, links, depth+1)
 }
 
 // pin makes the mirror have the commit and keep it.
@@ -122,16 +128,17 @@ func (s *modules) pin(ctx context.Context, m *mirror.Mirror, from *git.Remote, a
 		return nil
 	}
 	err := m.Fetch(ctx, from, []string{"refs/weir/pin/*"}, "+"+commit+":"+ref)
-	if err == nil || ctx.Err() != nil || git.IsDamage(err) {
-		return err
+	switch {
+	case mirror.IsGone(err):
+		return &SubmoduleError{Path: at, Reason: fmt.Sprintf("%s does not have the commit %s that it is set to", from.URL, commit)}
+	case mirror.IsRefused(err):
+		reason := err.Error()
+		if from.Token == nil && s.top.Token != nil {
+			reason += " (it was asked for without credentials, which go only to the repository's own host, and to URLs that .gitmodules of the base branch has)"
+		}
+		return &SubmoduleError{Path: at, Reason: reason}
 	}
-	reason := err.Error()
-	if mirror.IsGone(err) {
-		reason = fmt.Sprintf("%s does not have the commit %s that it is set to", from.URL, commit)
-	} else if from.Token == nil && s.top.Token != nil {
-		reason += " (it was asked for without credentials, which go only to the repository's own host, and to URLs that .gitmodules of the base branch has)"
-	}
-	return &SubmoduleError{Path: at, Reason: reason}
+	return err
 }
 
 // remote gives a submodule the credentials of the repository that it is in,

@@ -37,20 +37,34 @@ func (m *Mirror) Fetch(ctx context.Context, from *git.Remote, tips []string, ref
 	return explain(from, err)
 }
 
+// What git says to an answer of the server's.
+var (
+	unauthorised = []string{"terminal prompts disabled", "Authentication failed", "error: 401", "invalid credentials"}
+	notFound     = []string{"' not found", "Repository not found", "error: 404"}
+)
+
+const forbidden = "error: 403"
+
+// IsRefused says whether a fetch failed since the server does not let us see
+// the repository, or has none.
+func IsRefused(err error) bool {
+	return git.Says(err, unauthorised...) || git.Says(err, notFound...) || git.Says(err, forbidden)
+}
+
 // explain puts a plain sentence before what git says, where there is one.
 func explain(from *git.Remote, err error) error {
 	sentence := ""
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		sentence = "the disk is full"
-	case git.Says(err, "terminal prompts disabled", "Authentication failed", "error: 401", "invalid credentials"):
+	case git.Says(err, unauthorised...):
 		sentence = "the server refused the credentials"
 		if !from.HasCredentials() {
 			sentence = "the server wants credentials and there are none"
 		}
-	case git.Says(err, "error: 403"):
+	case git.Says(err, forbidden):
 		sentence = "the credentials do not allow it"
-	case git.Says(err, "' not found", "Repository not found", "error: 404"):
+	case git.Says(err, notFound...):
 		sentence = "the server has no such repository, or the credentials do not allow to see it"
 	case git.Says(err, "error: 301", "error: 302", "error: 303", "error: 307", "error: 308", "from redirection"):
 		sentence = "the server redirects to another place, which is not followed; was the repository renamed?"
