@@ -27,6 +27,7 @@ import (
 	"weir/planner/run"
 	"weir/planner/terraform"
 	"weir/planner/work"
+	"weir/policy"
 	"weir/server/config"
 	"weir/server/github"
 	"weir/store"
@@ -324,20 +325,24 @@ func (s *Server) tidy(ctx context.Context) {
 }
 
 func (s *Server) tidyOnce(ctx context.Context) error {
-	pulls, err := record.ReadPulls(ctx, s.store)
+	err := s.planner.Checkouts.Sweep(ctx, func(repo string, pull int) bool { return s.needsCheckout(ctx, repo, pull) })
+	return errors.Join(err, s.queue.Purge(ctx, keepHistory), record.PurgeRuns(ctx, s.store, time.Now().Add(-keepHistory)))
+}
+
+// needsCheckout says whether the files of a pull request are still of use. It
+// is asked just before they would be removed, and in doubt they stay.
+func (s *Server) needsCheckout(ctx context.Context, repo string, pull int) bool {
+	jobs, err := s.queue.Jobs(ctx, repo, pull)
 	if err != nil {
-		return err
+		return true
 	}
-	open := map[string]bool{}
-	for _, p := range pulls {
-		if !p.Closed {
-			open[fmt.Sprintf("%s#%d", p.Repo, p.Pull)] = true
+	for _, job := range jobs {
+		if job.State == work.Queued || job.State == work.Running {
+			return true // it may be its very first plan, which no record tells of yet
 		}
 	}
-	if err := s.planner.Checkouts.Sweep(ctx, func(repo string, pull int) bool { return open[fmt.Sprintf("%s#%d", repo, pull)] }); err != nil {
-		return err
-	}
-	return s.queue.Purge(ctx, keepHistory)
+	rec, known, err := record.ReadPull(ctx, s.store, repo, pull)
+	return err != nil || known && (!rec.Closed || rec.Merged && rec.Mode == policy.OnMerge && len(rec.Left()) > 0)
 }
 
 func (s *Server) pendingJobs() float64 {
