@@ -27,7 +27,7 @@ func (r *Repos) fill(ctx context.Context, m *mirror.Mirror, w place, from *git.R
 		return err
 	}
 	links, err := worktree.Fill(ctx, m, f)
-	if err != nil && ctx.Err() == nil && !git.IsDamage(err) {
+	if err != nil && ctx.Err() == nil && !git.IsDamage(err) && !git.Says(err, "filter lfs failed") {
 		// Something is in the way that is not ours to remove, such as files
 		// that a plan made as another user. A new directory has none of it.
 		r.log().Warn("the worktree cannot be used again", "repo", w.repo, "pull", w.pull, "error", err)

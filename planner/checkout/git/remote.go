@@ -70,12 +70,14 @@ func (p *Program) authorise(ctx context.Context, from *Remote) error {
 }
 
 // inMemory gives git a configuration file without a name that holds the
-// credentials as a header for this host. Git sends it with its first request;
+// credentials as a header for this repository. Git sends it with its first request;
 // a helper would be asked only after the server has refused one, which costs a
 // round trip. It is nil where the system has no such files.
 func inMemory(from *Remote, basic string) *secret {
-	origin := from.Protocol + "://" + from.Host + "/"
-	content := fmt.Sprintf("[http %q]\n\textraHeader = \"Authorization: Basic %s\"\n", origin, basic)
+	content := ""
+	for _, url := range []string{strings.TrimSuffix(from.URL, ".git"), strings.TrimSuffix(from.URL, ".git") + ".git"} {
+		content += fmt.Sprintf("[http \"%s\"]\n\textraHeader = \"Authorization: Basic %s\"\n", url, basic)
+	}
 	probe, err := memoryFile("")
 	if err != nil {
 		return nil
@@ -127,7 +129,11 @@ func (m *Remote) redact(text string) string {
 	return text
 }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9.:\[\]_-]+$`)
+// What a URL may consist of: it stands in git's configuration too.
+var (
+	hostName = regexp.MustCompile(`^[A-Za-z0-9.:\[\]_-]+$`)
+	pathName = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+$`)
+)
 
 // ParseRemote checks a URL: https, or http to this machine, without
 // credentials, ending in the name of the repository, and let through by allow,
@@ -144,7 +150,7 @@ func ParseRemote(repo, cloneURL string, allow func(cloneURL string) error) (*Rem
 		return nil, fmt.Errorf("the clone URL %s is neither https nor http to this machine", cloneURL)
 	}
 	path := strings.TrimSuffix(u.Path, ".git")
-	if !hostName.MatchString(u.Host) || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || !hasSuffixFold(path, "/"+repo) {
+	if !hostName.MatchString(u.Host) || !pathName.MatchString(u.Path) || u.RawPath != "" || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || !hasSuffixFold(path, "/"+repo) {
 		return nil, fmt.Errorf("the clone URL %s is not one of %s", cloneURL, repo)
 	}
 	if allow != nil {
