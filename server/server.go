@@ -43,6 +43,7 @@ const (
 	drainPlans   = 20 * time.Second // how long a shutdown waits for running plans
 	terraformEnd = 30 * time.Second // between SIGINT and SIGKILL of a cancelled terraform
 	tidyEvery    = 6 * time.Hour
+	askSelfEvery = 5 * time.Minute
 	keepHistory  = 30 * 24 * time.Hour
 )
 
@@ -299,15 +300,26 @@ func (s *Server) grant(ctx context.Context, repo string, pull int) ([]store.Writ
 	return s.queue.Writes(ctx, work.Job{Kind: work.Plan, Repo: repo, Pull: pull, Trigger: "lock passed on"})
 }
 
-// learnSelf asks GitHub who weir is, so that it never obeys itself. Until that
-// is known its own comments are recognised by their marker.
+// learnSelf asks GitHub who weir is, so that it never obeys itself and is
+// known by @name. Until that is known its own comments are recognised by their
+// marker.
 func (s *Server) learnSelf(ctx context.Context) {
-	login, _, err := s.github.Self(ctx)
-	if err != nil {
+	for {
+		login, _, err := s.github.Self(ctx)
+		if err == nil {
+			s.self.Store(&login)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
 		s.log.Warn("GitHub does not say who weir is; its own comments are recognised by their marker", "err", err)
-		return
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(askSelfEvery):
+		}
 	}
-	s.self.Store(&login)
 }
 
 // tidy removes what nobody needs any more, at start and then now and again.
