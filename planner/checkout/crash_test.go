@@ -302,7 +302,7 @@ func TestDiskFull(t *testing.T) {
 	r := newRepos(t, "")
 	r.Git = filepath.Join(t.TempDir(), "git")
 	script := "#!/bin/sh\ncase \"$*\" in\n*' fetch '*) echo 'fatal: write error: No space left on device' >&2; echo 'fatal: index-pack failed, missing object' >&2; exit 128;;\nesac\nexec git \"$@\"\n"
-	if err := os.WriteFile(r.Git, []byte(script), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(r.Git, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	_, err := r.Open(t.Context(), u.request(1, head))

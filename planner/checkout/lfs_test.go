@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,7 +29,7 @@ func TestLFS(t *testing.T) {
 			t.Fatal(err)
 		}
 		script := "#!/bin/sh\nCHECKOUT_CHILD=1 exec " + exe + " \"$@\"\n"
-		if err := os.WriteFile(filepath.Join(bin, "git-lfs"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(bin, "git-lfs"), []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -52,8 +53,10 @@ func TestLFS(t *testing.T) {
 	h.intercept(func(w http.ResponseWriter, q *http.Request) bool { return serveLFS(t, w, q, u, objects) })
 
 	const attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
-	base := u.commit("main", "", tree{".gitattributes": attributes, "a.bin": one, "a.txt": one,
-		".lfsconfig": "[lfs]\nurl = https://evil.example.com/\n"})
+	base := u.commit("main", "", tree{
+		".gitattributes": attributes, "a.bin": one, "a.txt": one,
+		".lfsconfig": "[lfs]\nurl = https://evil.example.com/\n",
+	})
 	head := u.commit("change", base, tree{"b.bin": two})
 	r := newRepos(t, token)
 	req := u.request(1, head)
@@ -164,9 +167,10 @@ func standInLFS() error {
 		write(answer...)
 	}
 	for {
-		_, err := read() // command and pathname
-		if err != nil {
-			return nil // git has no more
+		if _, err := read(); errors.Is(err, io.EOF) { // command and pathname
+			return nil
+		} else if err != nil {
+			return err
 		}
 		content, err := read()
 		if err != nil {
@@ -192,7 +196,7 @@ func standInDownload(url, header, pointer string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	q, err := http.NewRequest(http.MethodPost, url+"/objects/batch", bytes.NewReader(body)) //nolint:noctx // it ends with git
+	q, err := http.NewRequest(http.MethodPost, url+"/objects/batch", bytes.NewReader(body)) // it ends with git
 	if err != nil {
 		return "", err
 	}
@@ -202,20 +206,23 @@ func standInDownload(url, header, pointer string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer answer.Body.Close() //nolint:errcheck // read to its end
+	defer answer.Body.Close() // read to its end
 	var batch struct {
 		Objects []struct {
 			Actions struct{ Download struct{ Href string } }
 		}
 	}
-	if err := json.NewDecoder(answer.Body).Decode(&batch); err != nil || len(batch.Objects) != 1 || batch.Objects[0].Actions.Download.Href == "" {
-		return "", fmt.Errorf("no such object: %v", err)
+	if err := json.NewDecoder(answer.Body).Decode(&batch); err != nil {
+		return "", err
 	}
-	file, err := http.Get(batch.Objects[0].Actions.Download.Href) //nolint:gosec,noctx // a test's server
+	if len(batch.Objects) != 1 || batch.Objects[0].Actions.Download.Href == "" {
+		return "", errors.New("no such object")
+	}
+	file, err := http.Get(batch.Objects[0].Actions.Download.Href) // a test's server
 	if err != nil {
 		return "", err
 	}
-	defer file.Body.Close() //nolint:errcheck // read to its end
+	defer file.Body.Close() // read to its end
 	data, err := io.ReadAll(file.Body)
 	return string(data), err
 }

@@ -244,12 +244,14 @@ func TestTokenIsRotated(t *testing.T) {
 func TestI8EnvironmentIsBuiltFromNothing(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "env")
 	script := filepath.Join(t.TempDir(), "git")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nenv >>"+out+"\nexec git \"$@\"\n"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nenv >>"+out+"\nexec git \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, kv := range []string{"GIT_DIR=/evil", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.fsmonitor", "GIT_CONFIG_VALUE_0=/evil", "GIT_SSH_COMMAND=/evil",
+	for _, kv := range []string{
+		"GIT_DIR=/evil", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.fsmonitor", "GIT_CONFIG_VALUE_0=/evil", "GIT_SSH_COMMAND=/evil",
 		"GIT_ASKPASS=/evil", "SSH_ASKPASS=/evil", "GIT_TRACE_CURL=/evil", "GIT_TEMPLATE_DIR=/evil", "GIT_EXEC_PATH=/evil", "WEIR_GITHUB_TOKEN=" + token,
-		"AWS_SECRET_ACCESS_KEY=evil", "XDG_CONFIG_HOME=/evil", "GIT_ALTERNATE_OBJECT_DIRECTORIES=/evil", "LD_PRELOAD_X=evil"} {
+		"AWS_SECRET_ACCESS_KEY=evil", "XDG_CONFIG_HOME=/evil", "GIT_ALTERNATE_OBJECT_DIRECTORIES=/evil", "LD_PRELOAD_X=evil",
+	} {
 		k, v, _ := strings.Cut(kv, "=")
 		t.Setenv(k, v)
 	}

@@ -90,7 +90,7 @@ func (s *modules) fillOne(ctx context.Context, at, cloneURL, commit string, dept
 		return &SubmoduleError{Path: at, Reason: err.Error()}
 	}
 	root := filepath.Join(s.w.root, filepath.FromSlash(at))
-	if real, err := filepath.EvalSymlinks(root); err != nil || !strings.HasSuffix(filepath.ToSlash(real), "/"+at) {
+	if path, err := filepath.EvalSymlinks(root); err != nil || !strings.HasSuffix(filepath.ToSlash(path), "/"+at) {
 		return &SubmoduleError{Path: at, Reason: "there is a symbolic link in its path"}
 	}
 	key := hash(at)
@@ -112,7 +112,7 @@ func (s *modules) fillOne(ctx context.Context, at, cloneURL, commit string, dept
 		return err
 	})
 	if git.IsDamage(err) {
-		return fmt.Errorf("submodule %s: %s", at, err) // not the damage of the repository itself
+		return errors.New("submodule " + at + ": " + err.Error()) // not the damage of the repository itself
 	}
 	if err != nil {
 		return err

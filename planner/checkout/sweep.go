@@ -174,18 +174,7 @@ func (r *Repos) sweepSpares(dir string) error {
 
 // dropOld deletes files that nobody has written for long.
 func dropOld(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if info, err := d.Info(); err == nil && time.Since(info.ModTime()) > maxIdle {
-			return os.Remove(path)
-		}
-		return nil
-	})
+	return disk.RemoveFiles(dir, func(info fs.FileInfo) bool { return time.Since(info.ModTime()) > maxIdle })
 }
 
 func (r *Repos) sweepSubmodules(ctx context.Context) error {

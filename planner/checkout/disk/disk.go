@@ -5,6 +5,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -80,7 +81,7 @@ func RemoveAll(path string) error {
 	if err != nil {
 		return err
 	}
-	defer parent.Close() //nolint:errcheck // only read
+	defer parent.Close() // only read
 	return RemoveIn(parent, filepath.Base(path))
 }
 
@@ -101,7 +102,7 @@ func openUp(parent *os.Root, name string) {
 	if err != nil {
 		return
 	}
-	defer dir.Close() //nolint:errcheck // only read
+	defer dir.Close() // only read
 	entries, _ := ReadDir(dir)
 	for _, e := range entries {
 		if e.IsDir() {
@@ -134,8 +135,34 @@ func ReadDir(dir *os.Root) ([]os.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close() // only read
 	return f.ReadDir(-1)
+}
+
+// RemoveFiles removes the files below a directory that are not wanted. It is
+// no error if the directory is not there.
+func RemoveFiles(dir string, unwanted func(os.FileInfo) bool) error {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close() // only read
+	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		var info fs.FileInfo
+		if err == nil && !d.IsDir() {
+			info, err = d.Info()
+		}
+		if err == nil && info != nil && unwanted(info) {
+			err = root.Remove(path)
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // whoever else works here was faster
+		}
+		return err
+	})
 }
 
 // Exists says whether something, be it a dangling link, has this path.

@@ -4,6 +4,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Program struct {
 	Home    string        // absolute; a directory of git's own, for this user only
 	Stall   time.Duration // a transfer that is silent for so long has failed; 0: 3 minutes
 	Askpass bool          // give credentials by a program to ask, also where there is a better way
+
+	wait time.Duration // for an interrupted git to end; 0: 10 seconds
 }
 
 // Call is one run of git.
@@ -88,7 +91,7 @@ func (p *Program) command(c Call) (args, env []string) {
 	}
 	allowed, global := "none", "GIT_CONFIG_GLOBAL=/dev/null"
 	if c.Remote != nil {
-		stall := max(p.stall()/time.Second, 1)
+		stall := max(cmp.Or(p.Stall, 3*time.Minute)/time.Second, 1)
 		args = append(args,
 			"-c", "http.followRedirects=false", // a redirect could lead the credentials, or us, to another host
 			"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime="+strconv.Itoa(int(stall)),
@@ -96,7 +99,7 @@ func (p *Program) command(c Call) (args, env []string) {
 		)
 		allowed = c.Remote.Protocol
 		for _, name := range passed {
-			if v, ok := os.LookupEnv(name); ok {
+			if v := os.Getenv(name); v != "" {
 				env = append(env, name+"="+v)
 			}
 		}
@@ -125,25 +128,11 @@ func (p *Program) command(c Call) (args, env []string) {
 func certificates() (env []string) {
 	for from, to := range map[string]string{"SSL_CERT_FILE": "GIT_SSL_CAINFO", "SSL_CERT_DIR": "GIT_SSL_CAPATH"} {
 		v := os.Getenv(from)
-		if _, set := os.LookupEnv(to); v != "" && !set && !strings.Contains(v, ":") {
+		if v != "" && os.Getenv(to) == "" && !strings.Contains(v, ":") {
 			env = append(env, to+"="+v)
 		}
 	}
 	return env
-}
-
-func (p *Program) stall() time.Duration {
-	if p.Stall > 0 {
-		return p.Stall
-	}
-	return 3 * time.Minute
-}
-
-func (p *Program) program() string {
-	if p.Path != "" {
-		return p.Path
-	}
-	return "git"
 }
 
 // Run runs git and returns what it printed. The end of ctx interrupts git and
@@ -156,7 +145,7 @@ func (p *Program) Run(ctx context.Context, c Call) (string, error) {
 		}
 	}
 	args, env := p.command(c)
-	cmd := exec.CommandContext(ctx, p.program(), args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(p.Path, "git"), args...)
 	cmd.Env = env
 	cmd.Dir = p.Home // never where somebody else's .git could be
 	if c.WorkTree != "" {
@@ -172,12 +161,12 @@ func (p *Program) Run(ctx context.Context, c Call) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		defer file.Close() //nolint:errcheck // nothing was written
+		defer file.Close() // nothing was written
 		cmd.ExtraFiles = []*os.File{file}
 	}
 	cmd.SysProcAttr = processGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd.WaitDelay = cmp.Or(p.wait, 10*time.Second)
 
 	// The kernel ends git when the thread that started it ends.
 	runtime.LockOSThread()
@@ -247,12 +236,12 @@ func ExitCode(err error) int {
 }
 
 // Says looks for any of the texts in what git said.
-func Says(err error, any ...string) bool {
+func Says(err error, texts ...string) bool {
 	var g *Error
 	if !errors.As(err, &g) {
 		return false
 	}
-	for _, s := range any {
+	for _, s := range texts {
 		if strings.Contains(g.text, s) {
 			return true
 		}
@@ -275,8 +264,10 @@ func IsDamage(err error) bool {
 	if !errors.As(err, &g) || g.exit < 0 || errors.Is(err, syscall.ENOSPC) {
 		return false
 	}
-	for _, other := range []string{"Too many open files", "Cannot allocate memory", "Permission denied", "Read-only file system",
-		"Username", "Password", "RPC failed", "remote error", "unable to access", "Out of memory", "out of memory"} {
+	for _, other := range []string{
+		"Too many open files", "Cannot allocate memory", "Permission denied", "Read-only file system",
+		"Username", "Password", "RPC failed", "remote error", "unable to access", "Out of memory", "out of memory",
+	} {
 		if strings.Contains(g.text, other) {
 			return false
 		}

@@ -22,8 +22,10 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 // merge made here. If the server does not have what is asked for it returns an
 // error that IsGone knows.
 func (m *Mirror) Fetch(ctx context.Context, from *git.Remote, tips []string, refspecs ...string) error {
-	args := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-		"--no-recurse-submodules", "--no-show-forced-updates", "--force"}
+	args := []string{
+		"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+		"--no-recurse-submodules", "--no-show-forced-updates", "--force",
+	}
 	for _, tip := range tips {
 		args = append(args, "--negotiation-tip="+tip)
 	}

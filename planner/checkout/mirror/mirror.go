@@ -90,7 +90,7 @@ func (m *Mirror) share(ctx context.Context) (release func(), err error) {
 func (m *Mirror) configure() error {
 	for name, content := range map[string]string{"config": config, "info/attributes": attributes} {
 		file := filepath.Join(m.Dir, filepath.FromSlash(name))
-		if have, err := os.ReadFile(file); err == nil && string(have) == content { //nolint:gosec // a path of ours
+		if have, err := os.ReadFile(file); err == nil && string(have) == content {
 			continue
 		}
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), disk.ReplaceFile(file, content, 0o600)); err != nil {
@@ -262,7 +262,7 @@ func (m *Mirror) RemoveIdle(ctx context.Context, idle time.Duration) error {
 	defer release()
 	info, err := os.Stat(m.Dir)
 	if err != nil || time.Since(info.ModTime()) <= idle {
-		return nil //nolint:nilerr // there is none
+		return nil // there is none
 	}
 	return m.reset()
 }
@@ -282,18 +282,8 @@ func clearCrash(dir string) error {
 			}
 		}
 	}
-	return filepath.WalkDir(filepath.Join(dir, "refs"), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil && (info.Size() == 0 || strings.HasSuffix(path, ".lock")) {
-			err = os.Remove(path)
-		}
-		return err
+	return disk.RemoveFiles(filepath.Join(dir, "refs"), func(info fs.FileInfo) bool {
+		return info.Size() == 0 || strings.HasSuffix(info.Name(), ".lock")
 	})
 }
 

@@ -108,7 +108,7 @@ func clean(root string, tree *node, keepLinks bool) error {
 	if err != nil {
 		return err
 	}
-	defer parent.Close() //nolint:errcheck // only read
+	defer parent.Close() // only read
 	return cleanDir(parent, filepath.Base(root), tree, keepLinks)
 }
 
@@ -117,7 +117,7 @@ func cleanDir(parent *os.Root, name string, n *node, keepLinks bool) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // only read
+	defer dir.Close() // only read
 	entries, err := disk.ReadDir(dir)
 	if err != nil {
 		return err
