@@ -49,7 +49,7 @@ bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 .PHONY: bench
 bench: build ## measure the budgets of docs/performance.md beside their floor
 	@scripts/get-terraform --required
-	go test -run '^$$' -bench '^BenchmarkBudgets$$' -benchtime 1x -timeout 60m ./integration
+	go run ./integration/bench -weir bin/weir
 
 .PHONY: golden
 golden: ## rewrite the golden files; read the diff before you commit it

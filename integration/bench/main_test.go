@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"weir/server"
+)
+
+// serveEnv makes the test binary be the server.
+const serveEnv = "BENCH_SERVE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serveEnv) != "" {
+		if len(os.Args) > 1 && os.Args[1] == "version" {
+			return
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err := server.Main(ctx, "", os.Environ(), "test", os.Stderr)
+		stop()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Every kind of section runs, on next to nothing. What does not depend on the speed of
+// the machine is within its budget even so.
+func TestSections(t *testing.T) {
+	terraform, err := findTerraform()
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("CI needs terraform: %v", err)
+		}
+		t.Skipf("SKIPPED, this test shows nothing here: %v", err)
+	}
+	if _, err := exec.LookPath("xargs"); err != nil {
+		t.Skipf("SKIPPED, this test shows nothing here: %v", err)
+	}
+	if _, err := os.Stat("/proc/self/smaps_rollup"); err != nil {
+		t.Skipf("SKIPPED, memory is measured on Linux only: %v", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiny := size{
+		rounds: 1, projects: 2, calls: []int{1, 2}, files: 20, load: 500 * time.Millisecond, rate: 20,
+		starts: 1, records: 60, limits: []int{2}, idle: 10 * time.Millisecond, resources: 20, plans: 2, rest: 10 * time.Millisecond,
+	}
+	var log strings.Builder
+	b := &bench{size: tiny, serve: []string{self, "server"}, environ: []string{serveEnv + "=1"}, terraform: terraform, dir: t.TempDir(), log: &log}
+	if err := b.run(t.Context(), regexp.MustCompile("^(projects-backend|files|calls|locks|deliveries|start|memory|processes)$")); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	exact := regexp.MustCompile("GitHub calls|^locks of|lost over|processes at once")
+	judged := 0
+	for _, r := range b.rows {
+		if exact.MatchString(r.what) {
+			judged++
+			if r.verdict != ok {
+				t.Errorf("%s: %s instead of %s\n%s", r.what, r.measured, r.budget, &log)
+			}
+		}
+	}
+	if judged < 12 {
+		t.Errorf("only %d rows are independent of time:\n%s", judged, table(b.rows))
+	}
+}
+
+func TestTable(t *testing.T) {
+	got := table([]row{
+		against("plans", 1.15, []time.Duration{3 * time.Second, time.Second, 2 * time.Second}, []time.Duration{time.Second, time.Second, 9 * time.Second}),
+		atMost("ready", 150*time.Millisecond, []time.Duration{20 * time.Millisecond}),
+		more("files", 1500*time.Millisecond, []time.Duration{2 * time.Second}, []time.Duration{time.Second}),
+		{what: "beside", measured: "1", verdict: told},
+	})
+	want := `
+| what   | budget           | measured         | floor  | ratio |          |
+|--------|------------------|------------------|--------|-------|----------|
+| plans  | ≤ 1.15 × floor   | 2.00 s           | 1.00 s | 2.00  | **over** |
+| ready  | ≤ 150 ms         | 20 ms            | –      | –     | ok       |
+| files  | ≤ floor + 1.50 s | 2.00 s (+1.00 s) | 1.00 s | 2.00  | ok       |
+| beside | –                | 1                | –      | –     | –        |
+`
+	if got != want[1:] {
+		t.Errorf("got\n%swant\n%s", got, want[1:])
+	}
+}
+
+func TestPercentile(t *testing.T) {
+	hundred := make([]int, 100)
+	for i := range hundred {
+		hundred[i] = 100 - i
+	}
+	for _, c := range []struct {
+		all     []int
+		p, want int
+	}{
+		{hundred, 50, 50},
+		{hundred, 99, 99},
+		{hundred, 100, 100},
+		{hundred, 1, 1},
+		{[]int{7}, 50, 7},
+		{[]int{7}, 99, 7},
+		{[]int{1, 2}, 50, 1},
+		{[]int{3, 1, 2}, 50, 2},
+		{[]int{1, 2, 3}, 99, 3},
+	} {
+		if got := percentile(c.all, c.p); got != c.want {
+			t.Errorf("percentile %d of %d numbers: got %d, want %d", c.p, len(c.all), got, c.want)
+		}
+	}
+}
