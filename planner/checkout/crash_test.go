@@ -79,10 +79,10 @@ func manyFiles(n int) tree {
 // A process that is killed at any moment leaves nothing that needs a hand.
 func TestKilledAtAnyMoment(t *testing.T) {
 	u := newHub(t).repo("acme/app")
-	files := manyFiles(800)
+	files := manyFiles(300)
 	head := u.commit("main", "", files)
 	dir := filepath.Join(t.TempDir(), "checkouts")
-	for i := range 12 {
+	for i := range 8 {
 		cmd := child(t, "loop", dir, u.url, head)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -187,8 +187,9 @@ func TestDamageIsMended(t *testing.T) {
 		"no tmp":               each("tmp", os.RemoveAll),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			u := newHub(t).repo("acme/app")
-			files := manyFiles(150) // enough for a pack
+			files := manyFiles(110) // enough for a pack
 			base := u.commit("main", "", files)
 			head := u.commit("change", base, tree{"new": "1"})
 			files["new"] = "1"

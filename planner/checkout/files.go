@@ -90,7 +90,7 @@ func (r *Repos) retire(w place) error {
 		return r.temp.Discard(w.admin)
 	}
 	retired := r.temp.Name()
-	if err := errors.Join(os.Mkdir(retired, 0o700), os.Rename(w.root, filepath.Join(retired, "files"))); err != nil {
+	if err := errors.Join(os.Mkdir(retired, 0o700), disk.Move(w.root, filepath.Join(retired, "files"))); err != nil {
 		return err
 	}
 	if !w.hasLFS() {

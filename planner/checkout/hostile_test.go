@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,17 +17,15 @@ func TestI2NothingOfAnEarlierHeadSurvives(t *testing.T) {
 	ran := filepath.Join(outside, "ran")
 	write := func(path, content string) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
+			panic(err) // of whichever subtest
 		}
 		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
 	}
 	must := func(errs ...error) {
-		for _, err := range errs {
-			if err != nil {
-				t.Fatal(err)
-			}
+		if err := errors.Join(errs...); err != nil {
+			panic(err) // of whichever subtest
 		}
 	}
 	evilGit := func(dir string) { // a repository whose use runs a program

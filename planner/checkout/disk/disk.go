@@ -44,7 +44,7 @@ func (t *Temp) Name() string {
 // out of the way.
 func (t *Temp) Discard(path string) error {
 	trash := t.Name()
-	if err := os.Rename(path, trash); errors.Is(err, os.ErrNotExist) {
+	if err := Move(path, trash); errors.Is(err, os.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("set aside %s: %w", path, err)
@@ -53,6 +53,19 @@ func (t *Temp) Discard(path string) error {
 		t.Log.Warn("cannot delete all of a directory that is no longer needed", "path", trash, "error", err)
 	}
 	return nil
+}
+
+// Move is os.Rename also for a directory that may not be written to, which its
+// new place is written into.
+func Move(from, to string) error {
+	info, err := os.Lstat(from)
+	if err == nil && info.IsDir() && info.Mode().Perm()&0o700 != 0o700 {
+		err = os.Chmod(from, 0o755) //nolint:gosec // as git makes them
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 // Sweep deletes what earlier processes left, and what has lain for a day.
