@@ -2,6 +2,7 @@ package locks
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -44,6 +45,7 @@ func TestI1_I6_I10_RandomOperations(t *testing.T) {
 // The same with operations too big for one commit: some pull requests want
 // everything there is, others one project of it each.
 func TestI1_I10_RandomBigOperations(t *testing.T) {
+	fewer(t, "15") // each is some thousand commits
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{world: newWorld(t, nil), dirs: dirs("p", 130)}
 		m.acquire(1, m.slice(t, MaxProjects)...)
@@ -58,6 +60,23 @@ func TestI1_I10_RandomBigOperations(t *testing.T) {
 		}
 		for pull := range 3 {
 			m.free(t, 1+pull, nil)
+		}
+	})
+}
+
+// fewer makes rapid try less often, unless somebody asked for a number.
+func fewer(t *testing.T, checks string) {
+	t.Helper()
+	given := flag.Lookup("rapid.checks")
+	if given.Value.String() != given.DefValue {
+		return
+	}
+	if err := flag.Set(given.Name, checks); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := flag.Set(given.Name, given.DefValue); err != nil {
+			t.Error(err)
 		}
 	})
 }
