@@ -217,7 +217,9 @@ func TestDamageIsMended(t *testing.T) {
 					t.Errorf("got base %s, want %s", again.Base, moved)
 				}
 				diff(t, "files", files, content(t, again.Root))
-				mirrorGit(t, r, u.name, "fsck", "--no-dangling")
+				if name != "spoiled pack" { // what nobody has read yet may still be spoiled
+					mirrorGit(t, r, u.name, "fsck", "--no-dangling")
+				}
 			}
 			if name == "no admin" || name == "empty refs" {
 				return // that is where it is noted, or not kept

@@ -2,7 +2,10 @@
 package worktree
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha1" //nolint:gosec // git's format
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,14 +51,28 @@ func Fill(ctx context.Context, m *mirror.Mirror, f Files) (links map[string]stri
 	if f.LFS != nil {
 		c.Config, c.Remote = append(c.Config, lfsConfig(f.LFS)...), f.LFS
 	}
-	if err := os.RemoveAll(f.Index + ".lock"); err != nil { // a killed git's
+	if err := errors.Join(os.RemoveAll(f.Index+".lock"), dropBroken(f.Index)); err != nil { // a killed git's
 		return nil, err
 	}
 	_, err = m.Git.Run(ctx, c)
-	if err != nil && ctx.Err() == nil && os.Remove(f.Index) == nil {
-		_, err = m.Git.Run(ctx, c) // a power cut can have left half an index
-	}
 	return links, err
+}
+
+// dropBroken removes an index that does not end in its own hash, as
+// gitformat-index(5) has it. Git itself does not look, and leaves files away
+// that the index seems to say are not wanted.
+func dropBroken(index string) error {
+	data, err := os.ReadFile(index)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil && len(data) > sha1.Size {
+		body, end := data[:len(data)-sha1.Size], data[len(data)-sha1.Size:]
+		if sum := sha1.Sum(body); bytes.Equal(sum[:], end) { //nolint:gosec // it finds accidents
+			return nil
+		}
+	}
+	return os.RemoveAll(index)
 }
 
 // node is a name in a tree.
