@@ -105,6 +105,8 @@ func (p *project) environment(workspace bool) []string {
 	set("TF_DATA_DIR", p.target.DataDir)
 	set("TMPDIR", p.runner.tempDir())
 	set("GIT_TERMINAL_PROMPT", "0")
+	// A checkout has no .git of its own; git must not find one above it.
+	set("GIT_CEILING_DIRECTORIES", filepath.Dir(p.target.Root))
 	if env["GIT_SSH_COMMAND"] == "" {
 		set("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
 	}

@@ -179,7 +179,7 @@ func TestI8_TerraformGetsAnEnvironmentBuiltFromNothing(t *testing.T) {
 	}
 	want := []string{
 		"init -input=false -no-color",
-		"AWS_PROFILE=p", "CHECKPOINT_DISABLE=1", "GIT_SSH_COMMAND=ssh -oBatchMode=yes", "GIT_TERMINAL_PROMPT=0", "GOGC=400", "HOME=/h", "PATH=/usr/bin:/bin",
+		"AWS_PROFILE=p", "CHECKPOINT_DISABLE=1", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(target.Root), "GIT_SSH_COMMAND=ssh -oBatchMode=yes", "GIT_TERMINAL_PROMPT=0", "GOGC=400", "HOME=/h", "PATH=/usr/bin:/bin",
 		"TF_DATA_DIR=.terraform", "TF_INPUT=0", "TF_IN_AUTOMATION=1",
 		"TF_PLUGIN_CACHE_DIR=" + b.CacheDir, "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1", "TMPDIR=" + b.TempDir,
 	}
