@@ -52,10 +52,6 @@ func (b *bench) deliveries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sync, err := b.syncs()
-	if err != nil {
-		return err
-	}
 	w.Box.Latency(away50)
 	ctx2, cancel := context.WithTimeoutCause(ctx, b.load+stage.Patience, errors.New("deliveries are not answered"))
 	defer cancel()
@@ -63,7 +59,12 @@ func (b *bench) deliveries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	syncing := b.syncs(ctx2)
 	answers := post(ctx2, w.URL+"/webhook", bodies, int(b.load.Seconds()*float64(b.rate)), b.rate, "load")
+	sync, err := syncing()
+	if err != nil {
+		return err
+	}
 	own, children, err := w.CPU()
 	if err != nil {
 		return err
@@ -195,24 +196,34 @@ func deliver(ctx context.Context, client *http.Client, url, id, signature string
 	return resp.StatusCode, string(text), errors.Join(err, resp.Body.Close())
 }
 
-// syncs measures what the disk takes for the least that can be called
-// recorded: a page written and synced.
-func (b *bench) syncs() ([]time.Duration, error) {
-	file, err := os.CreateTemp(b.dir, "sync-")
-	if err != nil {
-		return nil, err
-	}
-	page := make([]byte, 4096)
+// syncs measures what the disk takes meanwhile for the least that can be called
+// recorded: every 50 ms a page written and synced. The function that it returns
+// ends it.
+func (b *bench) syncs(ctx context.Context) func() ([]time.Duration, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	var took []time.Duration
-	for range 300 {
-		began := time.Now()
-		if _, err := file.Write(page); err != nil {
-			return nil, errors.Join(err, file.Close())
+	ended := make(chan error, 1)
+	go func() {
+		file, err := os.CreateTemp(b.dir, "sync-")
+		page := make([]byte, 4096)
+		for err == nil {
+			began := time.Now()
+			if _, err = file.Write(page); err == nil {
+				err = file.Sync()
+			}
+			took = append(took, time.Since(began))
+			if wait(ctx, 50*time.Millisecond) != nil {
+				break
+			}
 		}
-		if err := file.Sync(); err != nil {
-			return nil, errors.Join(err, file.Close())
+		if file != nil {
+			err = errors.Join(err, file.Close())
 		}
-		took = append(took, time.Since(began))
+		ended <- err
+	}()
+	return func() ([]time.Duration, error) {
+		cancel()
+		err := <-ended
+		return took, err
 	}
-	return took, file.Close()
 }

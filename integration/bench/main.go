@@ -73,6 +73,7 @@ type bench struct {
 	dir       string   // scratch
 	log       io.Writer
 	rows      []row
+	disturbed []string // what other programs took of the processors, by section
 }
 
 // section is a group of measurements that can be run alone.
@@ -82,9 +83,9 @@ type section struct {
 }
 
 var sections = []section{
+	{"files", (*bench).manyFiles}, // first: see clone
 	{"projects-backend", (*bench).projectsWithBackend},
 	{"projects-bare", (*bench).projectsWithoutBackend},
-	{"files", (*bench).manyFiles},
 	{"calls", (*bench).callsOfCommands},
 	{"locks", (*bench).locksOfMany},
 	{"deliveries", (*bench).deliveries},
@@ -131,7 +132,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		err = removeErr
 	}
 	// What was measured before an error is worth showing too.
-	if _, printErr := fmt.Fprintf(stdout, "%s\n\n%s", b.machine(), table(b.rows)); err == nil {
+	if _, printErr := fmt.Fprintf(stdout, "%s\n\n%s\nOther programs took of the processors meanwhile: %s.\n",
+		b.machine(), table(b.rows), strings.Join(b.disturbed, ", ")); err == nil {
 		err = printErr
 	}
 	return err
@@ -160,12 +162,21 @@ func (b *bench) run(ctx context.Context, which *regexp.Regexp) error {
 		if !which.MatchString(s.name) {
 			continue
 		}
-		began := time.Now()
 		b.say("== %s", s.name)
+		began, err := busyNow()
+		if err != nil {
+			return err
+		}
 		if err := s.run(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		b.say("   %s took %.0f s", s.name, time.Since(began).Seconds())
+		ended, err := busyNow()
+		if err != nil {
+			return err
+		}
+		others := fmt.Sprintf("%s %.0f %%", s.name, 100*ended.others(began))
+		b.disturbed = append(b.disturbed, others)
+		b.say("   took %.0f s; of the processors other programs took: %s", ended.at.Sub(began.at).Seconds(), others)
 	}
 	return nil
 }
@@ -182,16 +193,12 @@ func (b *bench) say(format string, args ...any) {
 
 // machine says where and when the numbers were taken.
 func (b *bench) machine() string {
-	load := "unknown"
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		load, _, _ = strings.Cut(string(text), " ")
-	}
 	version := "unknown"
 	if out, err := exec.Command(b.terraform, "version").Output(); err == nil {
 		version, _, _ = strings.Cut(string(out), "\n")
 	}
-	return fmt.Sprintf("%s, %s/%s, %d CPUs, %s, %s, %d rounds, load at the end %s", time.Now().UTC().Format("2006-01-02 15:04 MST"),
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), version, b.rounds, load)
+	return fmt.Sprintf("%s, %s/%s, %d CPUs, %s, %s, %d rounds", time.Now().UTC().Format("2006-01-02 15:04 MST"),
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), version, b.rounds)
 }
 
 // findTerraform finds what weir would find, so that both run the same.

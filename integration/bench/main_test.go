@@ -81,7 +81,7 @@ func TestSections(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	got := table([]row{
-		against("plans", 1.15, []time.Duration{3 * time.Second, time.Second, 2 * time.Second}, []time.Duration{time.Second, time.Second, 9 * time.Second}),
+		against("plans", 1.15, []time.Duration{3 * time.Second, time.Second, 2 * time.Second}, []time.Duration{time.Second, time.Second, time.Second}),
 		atMost("ready", 150*time.Millisecond, []time.Duration{20 * time.Millisecond}),
 		more("files", 1500*time.Millisecond, []time.Duration{2 * time.Second}, []time.Duration{time.Second}),
 		{what: "beside", measured: "1", verdict: told},

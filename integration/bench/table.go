@@ -68,24 +68,36 @@ func table(rows []row) string {
 	return out.String()
 }
 
-// against is the row of a time whose budget is a ratio to a floor. All times
-// are medians of as many rounds.
+// against is the row of a time whose budget is a ratio to a floor. Ratios are
+// taken within a round, as near in time as can be, and all are medians.
 func against(what string, most float64, measured, floor []time.Duration) row {
-	m, f := median(measured), median(floor)
-	ratio := m.Seconds() / f.Seconds()
+	ratio := median(ratios(measured, floor))
 	return row{
-		what: what, budget: fmt.Sprintf("≤ %.2f × floor", most), measured: seconds(m), floor: seconds(f),
+		what: what, budget: fmt.Sprintf("≤ %.2f × floor", most), measured: seconds(median(measured)), floor: seconds(median(floor)),
 		ratio: fmt.Sprintf("%.2f", ratio), verdict: within(ratio <= most),
 	}
 }
 
 // more is the row of a time that may be longer than a floor by a fixed time.
+// Differences are taken within a round.
 func more(what string, most time.Duration, measured, floor []time.Duration) row {
-	m, f := median(measured), median(floor)
-	return row{
-		what: what, budget: "≤ floor + " + seconds(most), measured: fmt.Sprintf("%s (%+.2f s)", seconds(m), (m - f).Seconds()), floor: seconds(f),
-		ratio: fmt.Sprintf("%.2f", m.Seconds()/f.Seconds()), verdict: within(m-f <= most),
+	differences := make([]time.Duration, len(measured))
+	for i := range measured {
+		differences[i] = measured[i] - floor[i]
 	}
+	longer := median(differences)
+	return row{
+		what: what, budget: "≤ floor + " + seconds(most), measured: fmt.Sprintf("%s (%+.2f s)", seconds(median(measured)), longer.Seconds()),
+		floor: seconds(median(floor)), ratio: fmt.Sprintf("%.2f", median(ratios(measured, floor))), verdict: within(longer <= most),
+	}
+}
+
+func ratios(measured, floor []time.Duration) []float64 {
+	all := make([]float64, len(measured))
+	for i := range measured {
+		all[i] = measured[i].Seconds() / floor[i].Seconds()
+	}
+	return all
 }
 
 // atMost is the row of a time with a fixed budget.

@@ -30,7 +30,7 @@ const Patience = 3 * time.Minute
 
 // Config says what is measured.
 type Config struct {
-	Dir     string   // for all that is kept; the world makes a directory of its own below
+	Dir     string   // for all that is kept; the world makes a directory of its own below, and leaves it there
 	Serve   []string // the command that serves
 	Environ []string // of it, beside what the world sets
 	Owner   string   // whose repositories there are
@@ -75,10 +75,8 @@ func New(c Config) (*World, error) {
 	return w, nil
 }
 
-// Close ends weir and the sandbox, and removes what they kept.
-func (w *World) Close() error {
-	return errors.Join(w.Stop(), w.Box.Close(), os.RemoveAll(w.Dir))
-}
+// Close ends weir and the sandbox. What they kept stays in Dir.
+func (w *World) Close() error { return errors.Join(w.Stop(), w.Box.Close()) }
 
 // Repo makes a repository whose people are alice, who writes, and bob, who
 // reviews.
