@@ -174,9 +174,11 @@ func (b *bench) run(ctx context.Context, which *regexp.Regexp) error {
 		if err != nil {
 			return err
 		}
-		others := fmt.Sprintf("%s %.0f %%", s.name, 100*ended.others(began))
-		b.disturbed = append(b.disturbed, others)
-		b.say("   took %.0f s; of the processors other programs took: %s", ended.at.Sub(began.at).Seconds(), others)
+		if took := ended.at.Sub(began.at); took > time.Second { // less is below the kernel's precision
+			others := fmt.Sprintf("%s %.0f %%", s.name, 100*ended.others(began))
+			b.disturbed = append(b.disturbed, others)
+			b.say("   took %.0f s; of the processors other programs took: %s", took.Seconds(), others)
+		}
 	}
 	return nil
 }
