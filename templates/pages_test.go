@@ -1,9 +1,12 @@
 package templates
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -111,8 +114,34 @@ func TestPages(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkPage(t, b.String())
-			golden(t, "pages/"+name+".html", b.String())
+			golden(t, "pages/"+name+".html", unversioned(b.String()))
 		})
+	}
+}
+
+// version is what changes in every page when a static file does.
+var version = regexp.MustCompile(`(/static/[a-z.]+\?v=)[0-9a-f]+`)
+
+func unversioned(page string) string { return version.ReplaceAllString(page, "${1}HASH") }
+
+// TestStaticVersions: the address of a static file holds the hash of what is
+// served there, as it is cached for ever.
+func TestStaticVersions(t *testing.T) {
+	pages, err := NewPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := pages.Render(&b, PageHome, HomePage{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"weir.css", "live.js"} {
+		w := httptest.NewRecorder()
+		pages.Static().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+name, nil))
+		sum := sha256.Sum256(w.Body.Bytes())
+		if want := "\"/static/" + name + "?v=" + hex.EncodeToString(sum[:])[:12] + "\""; !strings.Contains(b.String(), want) {
+			t.Errorf("no address %s in\n%s", want, b.String())
+		}
 	}
 }
 
