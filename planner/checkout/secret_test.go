@@ -247,6 +247,11 @@ func TestI8EnvironmentIsBuiltFromNothing(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\nenv >>"+out+"\nexec git \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	// The hub asks git where its programs are, so it comes before the variables
+	// that would lead git astray.
+	h := newHub(t, token)
+	u := h.repo("acme/app")
+	head := u.commit("main", "", tree{"a": "1"})
 	for _, kv := range []string{
 		"GIT_DIR=/evil", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.fsmonitor", "GIT_CONFIG_VALUE_0=/evil", "GIT_SSH_COMMAND=/evil",
 		"GIT_ASKPASS=/evil", "SSH_ASKPASS=/evil", "GIT_TRACE_CURL=/evil", "GIT_TEMPLATE_DIR=/evil", "GIT_EXEC_PATH=/evil", "WEIR_GITHUB_TOKEN=" + token,
@@ -256,10 +261,6 @@ func TestI8EnvironmentIsBuiltFromNothing(t *testing.T) {
 		t.Setenv(k, v)
 	}
 	t.Setenv("no_proxy", "127.0.0.1")
-	h := newHub(t, token)
-	u := upstream{h, "acme/app"}
-	u.git("", "init", "--bare", "--quiet", "--initial-branch=main", u.path())
-	head := u.commit("main", "", tree{"a": "1"})
 	r := newRepos(t, token)
 	r.Git = script
 	open(t, r, u.request(1, head))
