@@ -53,7 +53,7 @@ type Config struct {
 	Repos        []string  `yaml:"repos" desc:"repositories that are served, as patterns of owner/name (acme/*, acme/infra-*); all others are refused"`
 	AllowForks   bool      `yaml:"allow_forks" default:"false" desc:"plan pull requests from forks too. A plan runs the pull request's code with this server's credentials: leave it off unless every fork is trusted"`
 	Store        string    `yaml:"store" desc:"where records are kept: bolt://FILE. Default: weir.db in data_dir"`
-	Artifacts    string    `yaml:"artifacts" desc:"where plan files and logs are kept, sealed: file://DIR, s3://BUCKET?region=REGION or any other bucket URL of gocloud.dev. Default: artifacts in data_dir"`
+	Artifacts    string    `yaml:"artifacts" desc:"where plan files and logs are kept, sealed: file://DIR or s3://BUCKET?region=REGION (also &endpoint=URL&use_path_style=true for a server that speaks S3). Default: artifacts in data_dir"`
 	SealKey      string    `yaml:"seal_key" desc:"what seals them: file://FILE (32 random bytes, made at the first start) or awskms://KEY?region=REGION. Default: seal.key in data_dir"`
 	Terraform    Terraform `yaml:"terraform"`
 	Drift        Drift     `yaml:"drift"`
@@ -101,10 +101,16 @@ type Pages struct {
 
 // finish fills what depends on other keys and checks everything, so that what
 // is wrong is said at start and not in the middle of an apply.
-func (c *Config) finish() []string {
+//
+// origin tells where a key was set, "" where it was not.
+func (c *Config) finish(origin func(key string) string) []string {
 	var bad []string
 	complain := func(key, format string, args ...any) {
-		bad = append(bad, key+": "+fmt.Sprintf(format, args...))
+		where := origin(key)
+		if where != "" {
+			where = " (" + where + ")"
+		}
+		bad = append(bad, key+where+": "+fmt.Sprintf(format, args...))
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -139,6 +145,12 @@ func (c *Config) finish() []string {
 	}
 	if _, err := c.BoltFile(); err != nil {
 		complain("store", "%v", err)
+	}
+	if why := badPlace(c.Artifacts, "s3"); why != "" {
+		complain("artifacts", "%s; write file:///DIR, file://./DIR or s3://BUCKET?region=REGION", why)
+	}
+	if why := badPlace(c.SealKey, "awskms"); why != "" {
+		complain("seal_key", "%s; write file:///FILE, file://./FILE or awskms://KEY?region=REGION", why)
 	}
 	if base, err := url.Parse(c.GitHub.BaseURL); err != nil || base.Host == "" {
 		complain("github.base_url", "%q is no URL such as https://api.github.com/", c.GitHub.BaseURL)
@@ -187,6 +199,38 @@ func (c *Config) finish() []string {
 		complain("log_level", "%q is none of debug, info, warn, error", c.LogLevel)
 	}
 	return bad
+}
+
+// badPlace says why a URL is neither a file:// URL nor one of the given scheme,
+// "" if it is one of them. A path that was meant to be relative is nearly always
+// what stands where a file:// URL has its host. The URL is not repeated: what
+// was mistaken for one may be a secret.
+func badPlace(raw, scheme string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme == "" {
+		return "it is no URL"
+	}
+	if u.User != nil {
+		return "it holds a user: credentials come from the environment, as AWS's own tools read them"
+	}
+	switch u.Scheme {
+	case "file":
+		switch {
+		case u.RawQuery != "" || u.Fragment != "":
+			return "a file:// URL holds a path and nothing else"
+		case u.Host != "" && u.Host != "." && u.Host != "localhost":
+			return fmt.Sprintf("its path is to begin with / or ./, and not with %q", u.Host)
+		case strings.Trim(u.Path, "/") == "":
+			return "it names no path"
+		}
+		return ""
+	case scheme:
+		if u.Host == "" && strings.Trim(u.Path, "/") == "" {
+			return "it names nothing after " + scheme + "://"
+		}
+		return ""
+	}
+	return fmt.Sprintf("scheme %q is not supported", u.Scheme)
 }
 
 // BoltFile is the file of the embedded store.

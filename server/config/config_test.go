@@ -80,7 +80,14 @@ func TestMistakesAreTold(t *testing.T) {
 		"no webhook secret":          {"repos: [a/*]\ngithub: {token: a}\n", nil, "webhook_secret_file: is needed"},
 		"token in the clear":         {good, []string{"WEIR_GITHUB_BASE_URL=http://ghe.example.com/api/v3/"}, "must be https"},
 		"a pattern over all owners":  {strings.Replace(good, "acme/*", "*", 1), nil, "no pattern"},
-		"store of another kind":      {good + "store: redis://x\n", nil, "not supported"},
+		"store of another kind":      {good + "store: redis://x\n", nil, "store (line 6): \"redis://x\" is not supported"},
+		"a bucket of another cloud":  {good + "artifacts: gs://b\n", nil, "artifacts (line 6): scheme \"gs\" is not supported; write file:///DIR, file://./DIR or s3://BUCKET?region=REGION"},
+		"artifacts in the memory":    {good, []string{"WEIR_ARTIFACTS=mem://"}, "artifacts (WEIR_ARTIFACTS): scheme \"mem\""},
+		"a directory that is no URL": {good + "artifacts: /var/lib/weir\n", nil, "artifacts (line 6): it is no URL; write file:///DIR"},
+		"a path without its dot":     {good + "artifacts: file://data/a\n", nil, "begin with / or ./, and not with \"data\""},
+		"a bucket without a name":    {good + "artifacts: s3://?region=x\n", nil, "names nothing after s3://"},
+		"a key of another cloud":     {good + "seal_key: gcpkms://k\n", nil, "seal_key (line 6): scheme \"gcpkms\" is not supported; write file:///FILE, file://./FILE or awskms://KEY"},
+		"a nested key with its line": {good + "pages: {user: weir}\nterraform:\n  binary: tofu\n  max_parallel: -1\n", nil, "terraform.max_parallel (line 9): is negative"},
 		"missing file":               {"repos: [a/*]\ngithub: {token_file: /nowhere/token, webhook_secret: b}\n", nil, "/nowhere/token"},
 		"half a login for the pages": {good + "pages: {user: weir}\n", nil, "both user and password_file"},
 		"log level":                  {good + "log_level: loud\n", nil, "log_level"},
@@ -93,6 +100,19 @@ func TestMistakesAreTold(t *testing.T) {
 				t.Errorf("got %v, want a mistake with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestPlacesThatWork(t *testing.T) {
+	for key, places := range map[string][]string{
+		"artifacts": {"file:///var/a", "file://./a", "file://localhost/a", "s3://bucket", "s3://b?region=eu-west-1&use_path_style=true&endpoint=http://127.0.0.1:9000"},
+		"seal_key":  {"file:///var/k", "file://./k", "awskms://alias/weir?region=eu-west-1", "awskms:///arn:aws:kms:eu-west-1:1:key/2?region=eu-west-1"},
+	} {
+		for _, place := range places {
+			if _, _, err := load(t, good+key+": "+place+"\n"); err != nil {
+				t.Errorf("%s: %s: %v", key, place, err)
+			}
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 )
 
 // Error is a configuration that cannot be used: every mistake, one a line.
@@ -25,8 +26,8 @@ func (e *Error) Error() string {
 }
 
 // Load reads file (none if it is empty), lets environ win, reads the _file
-// twins and checks everything. An unknown key is a mistake, told with its
-// line. Unknown WEIR_ variables come back as warnings.
+// twins and checks everything. A mistake is told with its line in the file, or
+// with the variable that made it. Unknown WEIR_ variables come back as warnings.
 func Load(file string, environ []string) (*Config, []string, error) {
 	c := &Config{}
 	mistakes := &Error{File: file}
@@ -35,9 +36,10 @@ func Load(file string, environ []string) (*Config, []string, error) {
 			return nil, nil, fmt.Errorf("default of %s: %w", k.Name, err)
 		}
 	}
+	var data []byte
 	if file != "" {
-		data, err := os.ReadFile(file)
-		if err != nil {
+		var err error
+		if data, err = os.ReadFile(file); err != nil {
 			return nil, nil, fmt.Errorf("read configuration: %w", err)
 		}
 		if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict(), yaml.DisallowUnknownField()); err != nil && !errors.Is(err, io.EOF) {
@@ -48,11 +50,40 @@ func Load(file string, environ []string) (*Config, []string, error) {
 	}
 	warnings := fromEnv(c, environ, mistakes)
 	readFiles(c, mistakes)
-	mistakes.Mistakes = append(mistakes.Mistakes, c.finish()...)
+	mistakes.Mistakes = append(mistakes.Mistakes, c.finish(originOf(data, environ))...)
 	if len(mistakes.Mistakes) > 0 {
 		return nil, warnings, mistakes
 	}
 	return c, warnings, nil
+}
+
+// originOf returns a function that says where a key was set: by a variable, or
+// in which line of the file.
+func originOf(data []byte, environ []string) func(key string) string {
+	tree, err := parser.ParseBytes(data, 0)
+	return func(key string) string {
+		name := envName(key)
+		if slices.ContainsFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
+			return name
+		}
+		if err != nil || len(tree.Docs) == 0 || tree.Docs[0].Body == nil {
+			return ""
+		}
+		path, err := yaml.PathString("$." + key)
+		if err != nil {
+			return ""
+		}
+		node, err := path.FilterFile(tree)
+		if err != nil || node == nil {
+			return ""
+		}
+		return fmt.Sprintf("line %d", node.GetToken().Position.Line)
+	}
+}
+
+// envName is the variable that sets a key.
+func envName(key string) string {
+	return "WEIR_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
 // Key is one key of the configuration.
@@ -82,7 +113,7 @@ func keysOf(c *Config) []Key {
 			}
 			standard := field.Tag.Get("default")
 			keys = append(keys, Key{
-				Name: name, Env: "WEIR_" + strings.ToUpper(strings.ReplaceAll(name, ".", "_")),
+				Name: name, Env: envName(name),
 				Type: typeName(field.Type), Default: standard, Desc: field.Tag.Get("desc"),
 				standard: standard, value: v.Field(i),
 			})
