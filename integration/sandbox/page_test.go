@@ -155,6 +155,33 @@ func TestPageShowsChecksAndIssues(t *testing.T) {
 	bob.sees(issue, "Drift in prod", "fixed")
 }
 
+// TestVisitorBeginsAsSomebodyWhoCanPush looks at the page without having chosen
+// anybody, where the first person made can only read.
+func TestVisitorBeginsAsSomebodyWhoCanPush(t *testing.T) {
+	s, err := Start(Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { must(t, s.Close) })
+	s.User("mallory")
+	v := visitor{t, s, http.DefaultClient}
+	_, home := v.get("/")
+	v.sees(home, "<option selected>mallory</option>") // nobody can push anywhere
+	if _, err := s.CreateRepo("acme", "infra", nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, right := range []struct {
+		login string
+		is    Permission
+	}{{"mallory", "read"}, {"bob", "write"}, {"alice", "admin"}} {
+		must(t, func() error { return s.Grant("acme/infra", right.login, right.is) })
+	}
+	for _, path := range []string{"/", "/acme/infra"} {
+		_, page := v.get(path)
+		v.sees(page, "<option selected>bob</option>")
+	}
+}
+
 // TestPageIsForItsOwnVisitors keeps other sites from acting for a visitor.
 func TestPageIsForItsOwnVisitors(t *testing.T) {
 	s := start(t, Config{})

@@ -118,18 +118,27 @@ func (p *Page) serve(w http.ResponseWriter, r *http.Request, serve func(*visit) 
 	}
 }
 
-// who is the person that the visitor acts as: the one chosen last, or the
-// first that there is.
+// who is the person that the visitor acts as: the one chosen last. Until one
+// is chosen it is the first who can push somewhere, so that there is something
+// to do, or just the first that there is.
 func (p *Page) who(r *http.Request) string {
 	if c, err := r.Cookie("as"); err == nil {
 		if u, found := p.People.Account(c.Value); found && u.Kind == record.KindUser {
 			return u.Login
 		}
 	}
-	for _, u := range p.People.Users() {
-		return u.Login
+	all := p.People.Users()
+	for _, repo := range p.People.Repos() {
+		for _, u := range all {
+			if role, err := p.People.Role(repo.FullName(), u.Login); err == nil && role.AtLeast("write") {
+				return u.Login
+			}
+		}
 	}
-	return ""
+	if len(all) == 0 {
+		return ""
+	}
+	return all[0].Login
 }
 
 // as changes who the visitor acts as.
