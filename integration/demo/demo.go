@@ -94,10 +94,17 @@ const repo = "acme/infra"
 
 var webhookSecret = rand.Text()
 
+// people are made in this order: a visitor of the sandbox's page begins as the
+// first one.
+var people = []struct {
+	login string
+	right sandbox.Permission
+}{{"alice", "write"}, {"bob", "write"}, {"carol", "write"}, {"mallory", "read"}}
+
 //go:embed example
 var example embed.FS
 
-// startSandbox makes a GitHub with an App, three people and the example.
+// startSandbox makes a GitHub with an App, some people and the example.
 func startSandbox(dir string) (*sandbox.Sandbox, error) {
 	states := filepath.Join(dir, "states")
 	if err := os.MkdirAll(states, 0o700); err != nil {
@@ -128,9 +135,9 @@ func startSandbox(dir string) (*sandbox.Sandbox, error) {
 	if _, err = box.CreateRepo("acme", "infra", files); err == nil {
 		_, err = box.Install("acme")
 	}
-	for login, right := range map[string]sandbox.Permission{"alice": "write", "bob": "write", "carol": "write", "mallory": "read"} {
+	for _, person := range people {
 		if err == nil {
-			err = box.Grant(repo, login, right)
+			err = box.Grant(repo, person.login, person.right)
 		}
 	}
 	if err == nil {

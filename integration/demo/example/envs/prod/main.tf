@@ -12,5 +12,5 @@ module "shop" {
 }
 
 output "servers" {
-  value = 3
+  value = module.shop.servers
 }

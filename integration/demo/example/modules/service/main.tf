@@ -11,3 +11,7 @@ resource "terraform_data" "database" {
   input            = { name = "${var.name}-db", engine = var.engine }
   triggers_replace = [var.engine]
 }
+
+output "servers" {
+  value = length(terraform_data.server)
+}
