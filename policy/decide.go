@@ -152,12 +152,14 @@ func approved(f Facts) Requirement {
 }
 
 // latestReviews keeps, of each person, the last review that says something
-// about approval. A comment leaves an earlier verdict standing; a dismissal
-// takes it away.
+// about approval. A comment, or a state that GitHub may invent later, leaves an
+// earlier verdict standing. A dismissed review takes the place of whatever its
+// author had said before, as it does at GitHub: an earlier approval does not
+// come back, nor does an earlier request for changes.
 func latestReviews(all []Review) []Review {
 	var latest []Review
 	for _, review := range all {
-		if review.State == "commented" || review.State == "pending" {
+		if !slices.Contains([]string{"approved", "changes_requested", "dismissed"}, review.State) {
 			continue
 		}
 		latest = slices.DeleteFunc(latest, func(l Review) bool { return strings.EqualFold(l.Author, review.Author) })
@@ -177,15 +179,24 @@ func voidReason(f Facts, review Review) string {
 	case !f.Rights[who].CanWrite():
 		return who + " has no write access"
 	}
+	commit := Short(review.Commit)
 	seen, ok := seenBy(review, f.Posted)
 	if !ok {
-		return fmt.Sprintf("%s approved %s before its present plan was shown", who, Short(review.Commit))
+		if !slices.ContainsFunc(f.Posted, func(p Posted) bool { return p.Head == review.Commit }) {
+			return fmt.Sprintf("%s approved %s, for which no plan was shown that still counts", who, commit)
+		}
+		return fmt.Sprintf("%s approved %s before its plan was shown", who, commit)
 	}
-	if diff := differ(seen.Digests, f); len(diff) > 0 {
-		return fmt.Sprintf("%s approved %s, the head is now %s and what it does differs in %s",
-			who, Short(review.Commit), Short(f.Pull.Head), list(diff))
+	diff := differ(seen.Digests, f)
+	switch {
+	case len(diff) == 0:
+		return ""
+	case review.Commit == f.Pull.Head:
+		return fmt.Sprintf("%s approved %s, but it was planned again after that and now does something else in %s",
+			who, commit, list(diff))
 	}
-	return ""
+	return fmt.Sprintf("%s approved %s; the head is now %s, which does something else in %s",
+		who, commit, Short(f.Pull.Head), list(diff))
 }
 
 // seenBy finds the plan that the reviewer could see: the newest one of the
@@ -208,11 +219,13 @@ func seenBy(review Review, posted []Posted) (Posted, bool) {
 
 // differ names the projects whose change is not the one that was seen. Those
 // that have been applied since are left out: their change is done. A change
-// that was seen and has gone counts too, whatever is asked for now.
+// that was seen and has gone counts too, whatever is asked for now. A change
+// without a digest is equal to nothing.
 func differ(seen map[string]string, f Facts) []string {
 	var diff []string
 	for _, p := range f.asked() {
-		if was, ok := seen[p.ID]; p.Stage != Done && (!ok || was != p.Digest) {
+		was, ok := seen[p.ID]
+		if p.Stage != Done && (!ok || was != p.Digest || p.Stage == Ready && p.Digest == "") {
 			diff = append(diff, p.ID)
 		}
 	}
@@ -229,9 +242,6 @@ func mergeable(f Facts) Requirement {
 	r := Requirement{Name: "mergeable"}
 	p := f.Pull
 	switch {
-	case f.Mode == OnMerge && p.Merged:
-		r.Met, r.Reason = true, "it is merged"
-		return r
 	case p.Merged:
 		// Applying after a merge that came first is allowed: main already
 		// says what the plan does, and leaving it unapplied helps nobody.
@@ -252,8 +262,13 @@ func mergeable(f Facts) Requirement {
 			r.Reason = "checks of others: " + list(bad)
 			return r
 		}
+		r.Met, r.Reason = true, "no check of others is known to keep it from being merged"
+		return r
 	}
 	r.Met, r.Reason = true, "it can be merged"
+	if p.Mergeable == nil && p.MergeableState != "clean" {
+		r.Reason = "no conflict is known"
+	}
 	return r
 }
 
@@ -288,10 +303,13 @@ func requested(f Facts) Requirement {
 		return Requirement{Name: "asked", Reason: f.Actor + " has no write access"}
 	}
 	switch {
+	case f.Mode != OnApproval && f.Mode != OnComment && f.Mode != OnMerge:
+		// A mode that is not known, or not known yet, applies nothing.
+		r.Met, r.Reason = false, "no plan has settled yet how this is applied"
 	case f.Mode == OnMerge && !f.Pull.Merged:
 		r.Met, r.Reason = false, "it is applied once the pull request is merged"
 	case f.Mode == OnComment && !byPerson:
-		r.Met, r.Reason = false, "somebody with write access writes `weir apply`"
+		r.Met, r.Reason = false, "somebody with write access has to comment `weir apply`"
 	case byPerson:
 		r.Reason = f.Actor + " asked for it"
 	default:

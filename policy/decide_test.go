@@ -50,29 +50,65 @@ func TestDecide(t *testing.T) {
 		{"an outsider approves", func(f *Facts) { f.Reviews[0].Author = "eve" }, "approved", "eve has no write access"},
 		{"somebody unknown approves", func(f *Facts) { f.Reviews[0].Author = "mallory" }, "approved", "no write access"},
 		{"a bot approves", func(f *Facts) { f.Reviews[0].Bot = true }, "approved", "is a bot"},
-		{"approved before the plan was shown", func(f *Facts) { f.Reviews[0].Submitted = at(3) }, "approved", "before its present plan was shown"},
+		{"approved before the plan was shown", func(f *Facts) { f.Reviews[0].Submitted = at(3) }, "approved", "bob approved 1111111 before its plan was shown"},
 		{"approved in the same second", func(f *Facts) { f.Reviews[0].Submitted = at(4) }, "", ""},
 		{"in the same second, but listed before", func(f *Facts) { f.Reviews[0].Submitted = at(4); f.Reviews[0].ID = 11 }, "approved", "before"},
 		{"a review without a time counts by its number", func(f *Facts) { f.Reviews[0].Submitted = time.Time{} }, "", ""},
-		{"approved another commit", func(f *Facts) { f.Reviews[0].Commit = head2 }, "approved", "before its present plan was shown"},
-		{"no plan was ever posted", func(f *Facts) { f.Posted = nil }, "approved", "before its present plan was shown"},
+		{"approved another commit", func(f *Facts) { f.Reviews[0].Commit = head2 }, "approved", "bob approved 2222222, for which no plan was shown"},
+		{"no plan was ever posted", func(f *Facts) { f.Posted = nil }, "approved", "for which no plan was shown that still counts"},
+		{"in the second of the second plan, and listed after it", func(f *Facts) {
+			again(f)
+			f.Reviews[0].Submitted, f.Reviews[0].ID = at(6), 13
+		}, "", ""},
+		{"in the second of the second plan, and listed before it", func(f *Facts) {
+			again(f)
+			f.Reviews[0].Submitted = at(6)
+		}, "approved", "now does something else"},
+		{"submitted while the second plan was being told", func(f *Facts) {
+			again(f)
+			f.Reviews[0].Submitted, f.Reviews[0].ID = at(5), 13
+		}, "approved", "now does something else"},
+		// GitHub numbers a review when it is begun. It cannot be told from one
+		// that was submitted before the plan, so it has to be given again.
+		{"begun before the plan, submitted after it", func(f *Facts) { f.Reviews[0].ID = 10 }, "approved", "before its plan was shown"},
+		{"somebody who has lost write access since approves", func(f *Facts) { f.Rights["bob"] = Read }, "approved", "bob has no write access"},
+		{"a deleted account approves", func(f *Facts) { f.Reviews[0].Author = "ghost" }, "approved", "ghost has no write access"},
+		{"a deleted account is the author, and approves", func(f *Facts) { f.Pull.Author, f.Reviews[0].Author = "ghost", "ghost" }, "approved", "ghost is the author"},
+		{"the author approves beside an outsider", func(f *Facts) {
+			f.Reviews[0].Author = "alice"
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "eve", State: "approved", Commit: head1, Submitted: at(6)})
+		}, "approved", "alice is the author; eve has no write access"},
+		{"the author asks, and nobody approved", func(f *Facts) { f.Reviews, f.Trigger, f.Actor = nil, ByComment, "alice" }, "approved", "an approval"},
+		{"a state in other letters is none that is known", func(f *Facts) { f.Reviews[0].State = "APPROVED" }, "approved", "an approval"},
+		{"a change without a digest equals nothing", func(f *Facts) { f.Posted[0].Digests["prod"], f.Projects[1].Digest = "", "" }, "approved", "something else in prod"},
+		{"an older commit that did something else was approved", func(f *Facts) {
+			f.Reviews[0].Commit = head2
+			f.Posted = append([]Posted{{Head: head2, Digests: map[string]string{"prod": "d0", "dev": ""}, At: at(3), ReviewsBefore: 10}}, f.Posted...)
+		}, "approved", "the head is now 1111111, which does something else in prod"},
+		{"an older commit that did the same was approved, after the newer was shown", func(f *Facts) {
+			f.Reviews[0].Commit = head2
+			f.Posted = append([]Posted{{Head: head2, Digests: map[string]string{"prod": "d1", "dev": ""}, At: at(3), ReviewsBefore: 10}}, f.Posted...)
+		}, "", ""},
+		{"what counts is the newest approval of a person, not the best one", func(f *Facts) {
+			push(f, "d1")
+			f.Posted[1].Digests["prod"] = "d2"
+			f.Posted = append(f.Posted, Posted{Head: head2, Digests: map[string]string{"prod": "d1", "dev": ""}, At: at(10), ReviewsBefore: 13})
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "approved", Commit: head2, Submitted: at(9)})
+		}, "approved", "bob approved 2222222, but it was planned again after that"},
 		{"pushed, and the plan does the same", func(f *Facts) { push(f, "d1") }, "", ""},
-		{"pushed, and the plan differs", func(f *Facts) { push(f, "d2") }, "approved", "differs in prod"},
+		{"pushed, and the plan differs", func(f *Facts) { push(f, "d2") }, "approved", "bob approved 1111111; the head is now 2222222, which does something else in prod"},
 		{"pushed, and one more project changes", func(f *Facts) {
 			push(f, "d1")
 			f.Projects = append(f.Projects, Project{ID: "stage", Stage: Ready, PlanHead: head2, Digest: "d9", Owner: 7})
-		}, "approved", "differs in stage"},
+		}, "approved", "something else in stage"},
 		{"pushed, and an approved change is gone", func(f *Facts) {
 			push(f, "d1")
 			f.Projects = []Project{{ID: "dev", Stage: Ready, PlanHead: head2, Digest: "d5", Owner: 7}}
-		}, "approved", "differs in dev, prod"},
-		{"planned again for the same commit, and it differs", func(f *Facts) {
-			f.Posted = append(f.Posted, Posted{Head: head1, Digests: map[string]string{"prod": "d2", "dev": ""}, At: at(6), ReviewsBefore: 12})
-			f.Projects[1].Digest = "d2"
-		}, "approved", "differs in prod"},
+		}, "approved", "something else in dev, prod"},
+		// It once said that the head was now the commit that it had been before.
+		{"planned again for the same commit, and it differs", again, "approved", "bob approved 1111111, but it was planned again after that and now does something else in prod"},
 		{"the newer of two plans of a commit was approved", func(f *Facts) {
-			f.Posted = append(f.Posted, Posted{Head: head1, Digests: map[string]string{"prod": "d2", "dev": ""}, At: at(6), ReviewsBefore: 12})
-			f.Projects[1].Digest = "d2"
+			again(f)
 			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "approved", Commit: head1, Submitted: at(7)})
 		}, "", ""},
 		{"the old plan comes back", func(f *Facts) {
@@ -105,6 +141,45 @@ func TestDecide(t *testing.T) {
 			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "eve", State: "changes_requested", Commit: head1, Submitted: at(6)})
 		}, "", ""},
 
+		{"approved, then a state that nobody knows yet", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "abstained", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+		{"the approval itself was dismissed", func(f *Facts) { f.Reviews[0].State = "dismissed" }, "approved", "an approval"},
+		{"approved twice, and the later one dismissed", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "bob", State: "dismissed", Commit: head1, Submitted: at(6)})
+		}, "approved", "an approval"},
+		{"a dismissal is of one person", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "carol", State: "dismissed", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+		{"changes requested, then approved, and that dismissed", func(f *Facts) {
+			f.Reviews = append(f.Reviews,
+				Review{ID: 13, Author: "carol", State: "changes_requested", Commit: head1, Submitted: at(6)},
+				Review{ID: 14, Author: "carol", State: "dismissed", Commit: head1, Submitted: at(7)})
+		}, "", ""},
+		{"changes requested, then a comment by the same", func(f *Facts) {
+			f.Reviews = append(f.Reviews,
+				Review{ID: 13, Author: "carol", State: "changes_requested", Commit: head1, Submitted: at(6)},
+				Review{ID: 14, Author: "carol", State: "commented", Commit: head1, Submitted: at(7)})
+		}, "approved", "carol requested changes"},
+		{"changes requested, then a state that nobody knows yet", func(f *Facts) {
+			f.Reviews = append(f.Reviews,
+				Review{ID: 13, Author: "carol", State: "changes_requested", Commit: head1, Submitted: at(6)},
+				Review{ID: 14, Author: "carol", State: "abstained", Commit: head1, Submitted: at(7)})
+		}, "approved", "carol requested changes"},
+		{"changes requested for a commit of which no plan was shown", func(f *Facts) {
+			f.Reviews = append([]Review{{ID: 2, Author: "carol", State: "changes_requested", Commit: "0000000", Submitted: at(0)}}, f.Reviews...)
+		}, "approved", "carol requested changes"},
+		{"changes requested by somebody who has lost write access since", func(f *Facts) {
+			f.Rights["carol"] = Read
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "carol", State: "changes_requested", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+		{"changes requested by a bot without write access", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "linter[bot]", Bot: true, State: "changes_requested", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+		{"changes requested by the author in the name of nobody", func(f *Facts) {
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "ghost", State: "changes_requested", Commit: head1, Submitted: at(6)})
+		}, "", ""},
+
 		// Rules.
 		{"two are needed", func(f *Facts) { f.Rules = []Rule{{Text: "2 approvals", Count: 2}} }, "approved", "2 approvals (so far 1)"},
 		{"two are there", func(f *Facts) {
@@ -112,6 +187,17 @@ func TestDecide(t *testing.T) {
 			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "carol", State: "approved", Commit: head1, Submitted: at(6)})
 		}, "", ""},
 		{"one of a team is needed", func(f *Facts) { f.Rules = []Rule{{Text: "1 of acme/sec", Count: 1, Among: []string{"carol"}}} }, "approved", "acme/sec"},
+		{"one of a team is needed, and is the author", func(f *Facts) {
+			f.Rules = []Rule{{Text: "1 of acme/sec", Count: 1, Among: []string{"alice"}}}
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "alice", State: "approved", Commit: head1, Submitted: at(6)})
+		}, "approved", "1 of acme/sec (so far 0)"},
+		{"one person in two spellings is one", func(f *Facts) {
+			f.Rules, f.Rights["Bob"] = []Rule{{Text: "2 approvals", Count: 2}}, Write
+			f.Reviews = append(f.Reviews, Review{ID: 13, Author: "Bob", State: "approved", Commit: head1, Submitted: at(6)})
+		}, "approved", "2 approvals (so far 1)"},
+		{"two rules, and one is not met", func(f *Facts) {
+			f.Rules = []Rule{{Text: "1 of acme/ops", Count: 1, Among: []string{"bob"}}, {Text: "1 of acme/sec", Count: 1, Among: []string{"carol"}}}
+		}, "approved", "acme/sec"},
 		{"nobody is in the team", func(f *Facts) { f.Rules = []Rule{{Text: "1 of acme/sec", Count: 1, Among: []string{}}} }, "approved", "acme/sec"},
 		{"the rules cannot be read", func(f *Facts) { f.Unknown = "weir.yaml of main is broken" }, "configured", "broken"},
 
@@ -127,6 +213,7 @@ func TestDecide(t *testing.T) {
 
 		{"draft", func(f *Facts) { f.Pull.Draft = true }, "mergeable", "draft"},
 		{"closed", func(f *Facts) { f.Pull.Open = false }, "mergeable", "closed"},
+		{"nobody knows yet whether it can be merged", func(f *Facts) { f.Pull.MergeableState = "unknown" }, "", ""},
 		{"conflict", func(f *Facts) { f.Pull.MergeableState = "dirty" }, "mergeable", "conflicts with main"},
 		{"not mergeable", func(f *Facts) { f.Pull.Mergeable = &no }, "mergeable", "conflicts"},
 		{"mergeable", func(f *Facts) { f.Pull.Mergeable = &yes }, "", ""},
@@ -158,6 +245,10 @@ func TestDecide(t *testing.T) {
 		{"a button pressed by an outsider", func(f *Facts) { f.Trigger, f.Actor = ByCheck, "eve" }, "asked", "no write access"},
 		{"on merge, still open", func(f *Facts) { f.Mode = OnMerge }, "asked", "once the pull request is merged"},
 		{"on merge, still open, asked", func(f *Facts) { f.Mode, f.Trigger, f.Actor = OnMerge, ByComment, "bob" }, "asked", "once"},
+		{"no mode is known", func(f *Facts) { f.Mode = "" }, "asked", "how this is applied"},
+		{"a mode that nobody knows", func(f *Facts) { f.Mode = "always" }, "asked", "how this is applied"},
+		{"a mode that nobody knows, asked", func(f *Facts) { f.Mode, f.Trigger, f.Actor = "always", ByComment, "bob" }, "asked", "how this is applied"},
+		{"asked by nobody", func(f *Facts) { f.Mode, f.Trigger = OnComment, ByComment }, "asked", "no write access"},
 		{"on merge, merged", func(f *Facts) { f.Mode, f.Trigger, f.Pull.Open, f.Pull.Merged = OnMerge, ByMerge, false, true }, "", ""},
 		{"on merge, merged without approval", func(f *Facts) {
 			f.Mode, f.Trigger, f.Pull.Open, f.Pull.Merged, f.Reviews = OnMerge, ByMerge, false, true, nil
@@ -198,6 +289,13 @@ func push(f *Facts, digest string) {
 	f.Projects[1].Digest = digest
 }
 
+// again makes the facts those of a second plan of the same commit, which does
+// something else.
+func again(f *Facts) {
+	f.Posted = append(f.Posted, Posted{Head: head1, Digests: map[string]string{"prod": "d2", "dev": ""}, At: at(6), ReviewsBefore: 12})
+	f.Projects[1].Digest = "d2"
+}
+
 func TestNothingToApply(t *testing.T) {
 	f := open()
 	f.Projects = f.Projects[:1]
@@ -219,36 +317,49 @@ func TestOneProjectOnly(t *testing.T) {
 	}
 }
 
+// anyFacts are facts with which the gate is open but for the reviews, plans and
+// rules, which are anything.
+func anyFacts(t *rapid.T) Facts {
+	f := open()
+	f.Posted, f.Reviews = nil, nil
+	id := int64(0)
+	for i := range rapid.IntRange(0, 8).Draw(t, "events") {
+		if rapid.Bool().Draw(t, "plan") {
+			f.Posted = append(f.Posted, Posted{
+				Head: rapid.SampledFrom([]string{head1, head2}).Draw(t, "head"), At: at(i), ReviewsBefore: id,
+				Digests: map[string]string{"prod": rapid.SampledFrom([]string{"d1", "d2"}).Draw(t, "digest"), "dev": ""},
+			})
+			continue
+		}
+		id++
+		f.Reviews = append(f.Reviews, anyReview(t, id, i, "approved", "changes_requested", "commented", "dismissed"))
+	}
+	if rapid.Bool().Draw(t, "rule") {
+		f.Rules = []Rule{{Text: "rule", Count: rapid.IntRange(1, 2).Draw(t, "count")}}
+	}
+	return f
+}
+
+func anyReview(t *rapid.T, id int64, minute int, states ...string) Review {
+	return Review{
+		ID: id, Author: rapid.SampledFrom([]string{"alice", "bob", "carol", "eve"}).Draw(t, "who"),
+		Bot:    rapid.IntRange(0, 9).Draw(t, "bot") == 0,
+		Commit: rapid.SampledFrom([]string{head1, head2}).Draw(t, "commit"), Submitted: at(minute),
+		State: rapid.SampledFrom(states).Draw(t, "state"),
+	}
+}
+
 // TestI3_NoOtherDigestPasses: whatever reviews and plans there are, an open
 // gate means that somebody with write access, who is not the author, approved
 // a commit for which exactly the present changes had been shown before.
 func TestI3_NoOtherDigestPasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := open()
-		people := []string{"alice", "bob", "carol", "eve"}
-		heads := []string{head1, head2}
-		digests := []string{"d1", "d2"}
-		f.Posted, f.Reviews = nil, nil
-		id := int64(0)
-		for i := range rapid.IntRange(0, 8).Draw(t, "events") {
-			if rapid.Bool().Draw(t, "plan") {
-				f.Posted = append(f.Posted, Posted{
-					Head: rapid.SampledFrom(heads).Draw(t, "head"), At: at(i), ReviewsBefore: id,
-					Digests: map[string]string{"prod": rapid.SampledFrom(digests).Draw(t, "digest"), "dev": ""},
-				})
-				continue
-			}
-			id++
-			f.Reviews = append(f.Reviews, Review{
-				ID: id, Author: rapid.SampledFrom(people).Draw(t, "who"), Commit: rapid.SampledFrom(heads).Draw(t, "commit"), Submitted: at(i),
-				State: rapid.SampledFrom([]string{"approved", "changes_requested", "commented", "dismissed"}).Draw(t, "state"),
-			})
-		}
+		f := anyFacts(t)
 		if !Decide(f).Open {
 			return
 		}
 		for _, r := range f.Reviews {
-			if r.State != "approved" || r.Author != "bob" && r.Author != "carol" {
+			if r.State != "approved" || r.Bot || r.Author != "bob" && r.Author != "carol" {
 				continue
 			}
 			shown := ""
@@ -262,5 +373,59 @@ func TestI3_NoOtherDigestPasses(t *testing.T) {
 			}
 		}
 		t.Fatalf("open without a valid approval: %s", fmt.Sprintf("%+v", f))
+	})
+}
+
+// TestI3_OnlyApprovalsOpen: a review that is no approval, wherever it comes in
+// between, never opens the gate. A dismissed one can, but only by ending what
+// its own author objected to.
+func TestI3_OnlyApprovalsOpen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anyFacts(t)
+		if Decide(f).Open {
+			return
+		}
+		where := rapid.IntRange(0, len(f.Reviews)).Draw(t, "where")
+		added := anyReview(t, 99, where, "changes_requested", "commented", "dismissed", "pending", "", "abstained")
+		before := f.Reviews
+		f.Reviews = slices.Insert(slices.Clone(before), where, added)
+		if !Decide(f).Open {
+			return
+		}
+		said := ""
+		for _, r := range before {
+			if r.Author == added.Author && (r.State == "approved" || r.State == "changes_requested" || r.State == "dismissed") {
+				said = r.State
+			}
+		}
+		if added.State != "dismissed" || said != "changes_requested" {
+			t.Fatalf("opened by %+v", added)
+		}
+	})
+}
+
+// TestI3_WithdrawalNeverOpens: neither dismissing an approval nor the loss of
+// all approvals of a person opens the gate.
+func TestI3_WithdrawalNeverOpens(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := anyFacts(t)
+		if Decide(f).Open {
+			return
+		}
+		all := f.Reviews
+		for i, r := range all {
+			if r.State != "approved" {
+				continue
+			}
+			f.Reviews = slices.Clone(all)
+			f.Reviews[i].State = "dismissed"
+			if Decide(f).Open {
+				t.Fatalf("opened by dismissing %+v", r)
+			}
+			f.Reviews = slices.DeleteFunc(slices.Clone(all), func(o Review) bool { return o.Author == r.Author && o.State == "approved" })
+			if Decide(f).Open {
+				t.Fatalf("opened without the approvals of %s", r.Author)
+			}
+		}
 	})
 }
