@@ -71,6 +71,12 @@ func (g *Client) Token(ctx context.Context, repo string) (string, error) {
 	return g.api.Token(ctx, repo)
 }
 
+// Remember notes which installation of the App a delivery about a repository
+// came from, so that the first call there need not ask for it. It is for
+// deliveries whose signature was verified; 0 is ignored, and what was wrong is
+// found out and put right by the calls that follow.
+func (g *Client) Remember(repo string, installation int64) { g.api.Remember(repo, installation) }
+
 // Self returns the login under which weir's comments appear ("" where GitHub
 // does not tell, as with the token of a workflow), and the App's id (0 with a
 // token). It asks GitHub once.

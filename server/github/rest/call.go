@@ -52,6 +52,7 @@ func (g *Client) In(ctx context.Context, repo, what string, c Call) (*github.Res
 		renew: func(ctx context.Context, old *session, certain bool) bool {
 			return g.renew(ctx, repo, old, certain)
 		},
+		guessed: func(s *session) bool { return g.guessed(repo, s) },
 	})
 }
 
@@ -60,6 +61,7 @@ func (g *Client) AsSelf(ctx context.Context, what string, c Call) error {
 	_, err := g.run(ctx, what, c, agent{
 		session: func(context.Context) (*session, error) { return g.direct, nil },
 		renew:   func(context.Context, *session, bool) bool { return false },
+		guessed: func(*session) bool { return false },
 	})
 	return err
 }
@@ -71,6 +73,8 @@ type agent struct {
 	// whether there is another one now. certain: it was refused, rather than
 	// told that something does not exist.
 	renew func(ctx context.Context, old *session, certain bool) bool
+	// guessed reports whether a session may be one of another place.
+	guessed func(s *session) bool
 }
 
 // run makes a call, waits for rate limits that are short, replaces credentials
@@ -101,9 +105,9 @@ func (g *Client) run(ctx context.Context, what string, c Call, who agent) (*gith
 				return nil, &Error{What: what, Message: err.Error(), cause: err}
 			}
 			continue
-		case f.mayBeIdentity(c) && !renewed:
+		case !renewed && (f.mayBeIdentity(c) || f.mayBePlace() && who.guessed(s)):
 			renewed = true
-			if who.renew(ctx, s, f.status != http.StatusNotFound || f.unsent) {
+			if who.renew(ctx, s, f.unsent || f.status == http.StatusUnauthorized) {
 				continue
 			}
 		}
@@ -163,6 +167,12 @@ func (f failure) mayBeIdentity(c Call) bool {
 		return f.unsent
 	}
 	return false
+}
+
+// mayBePlace reports whether the failure can come of an installation that is
+// in order, but does not hold the repository.
+func (f failure) mayBePlace() bool {
+	return f.status == http.StatusForbidden || f.status == http.StatusNotFound
 }
 
 // failureOf reduces an error of the libraries to what it means. None of them

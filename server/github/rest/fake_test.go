@@ -72,6 +72,7 @@ type appHost struct {
 	suspended map[int64]bool
 	tokens    map[string]grant
 	life      time.Duration // of a token
+	public    bool          // every installation may read everything
 	calls     []string
 	faults    []func(w http.ResponseWriter, r *http.Request) bool // asked first; true: answered
 }
@@ -157,8 +158,14 @@ func (h *appHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if h.installed[strings.Join(parts[1:3], "/")] != g.installation {
-			refuse(w, http.StatusNotFound, "Not Found")
-			return
+			switch {
+			case !h.public:
+				refuse(w, http.StatusNotFound, "Not Found")
+				return
+			case r.Method != http.MethodGet:
+				refuse(w, http.StatusForbidden, "Resource not accessible by integration")
+				return
+			}
 		}
 		answer(w, http.StatusOK, g.installation)
 	default:

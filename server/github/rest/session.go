@@ -25,7 +25,7 @@ type session struct {
 // place is where the App is installed for a repository.
 type place struct {
 	installation int64
-	asked        time.Time
+	asked        time.Time // zero: GitHub was not asked, a delivery said so
 }
 
 // newSession returns a session over a transport that authenticates.
@@ -64,9 +64,60 @@ type stalledError struct{}
 
 func (*stalledError) Error() string { return "held up by rate limits" }
 
+// Remember notes which installation of the App a delivery about a repository
+// came from, so that GitHub need not be asked for it. Only deliveries whose
+// signature was verified may be told of here.
+//
+// It is a guess: an old delivery names an installation that may have ended. What
+// GitHub itself said is kept, and where GitHub does not accept the guess, or says
+// that it may not do or see something, it is asked as if nothing had been
+// remembered. Without an App, a repository's name or a positive id nothing is
+// remembered.
+func (g *Client) Remember(repo string, installation int64) {
+	if _, err := RepoPath(repo); g.app == nil || installation <= 0 || err != nil {
+		return
+	}
+	key := strings.ToLower(repo)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, known := g.repos[key]; known {
+		return
+	}
+	if _, err := g.sessionOf(installation); err == nil {
+		g.repos[key] = place{installation: installation}
+	}
+}
+
+// guessed reports whether a session was taken for a repository because a
+// delivery said so.
+func (g *Client) guessed(repo string, s *session) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p, known := g.repos[strings.ToLower(repo)]
+	return known && p.asked.IsZero() && g.sessions[p.installation] == s
+}
+
+// sessionOf returns the session of an installation, which it makes where there
+// is none yet. The caller holds g.mu.
+func (g *Client) sessionOf(installation int64) (*session, error) {
+	if s := g.sessions[installation]; s != nil {
+		return s, nil
+	}
+	// Each has an App transport of its own: installations that share one race
+	// on it when they renew their tokens.
+	app, err := ghinstallation.New(g.wire, g.app.ID, installation, g.app.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("github: the App's private key: %w", err)
+	}
+	app.BaseURL = strings.TrimSuffix(g.base.String(), "/")
+	s := g.newSession(app, app)
+	g.sessions[installation] = s
+	return s, nil
+}
+
 // session returns who weir is in a repository, or in an organisation where
-// repo is its name alone. It looks the installation up
-// once, and again after renew.
+// repo is its name alone. It looks the installation up once, unless it was
+// remembered, and again after renew.
 func (g *Client) session(ctx context.Context, repo string) (*session, error) {
 	if g.app == nil {
 		return g.direct, nil
@@ -120,17 +171,9 @@ func (g *Client) lookUp(ctx context.Context, repo string) (*session, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.sessions[found.ID]
-	if s == nil {
-		// Each has an App transport of its own: installations that share
-		// one race on it when they renew their tokens.
-		app, err := ghinstallation.New(g.wire, g.app.ID, found.ID, g.app.PrivateKey)
-		if err != nil {
-			return nil, fmt.Errorf("github: the App's private key: %w", err)
-		}
-		app.BaseURL = strings.TrimSuffix(g.base.String(), "/")
-		s = g.newSession(app, app)
-		g.sessions[found.ID] = s
+	s, err := g.sessionOf(found.ID)
+	if err != nil {
+		return nil, err
 	}
 	g.repos[strings.ToLower(repo)] = place{installation: found.ID, asked: time.Now()}
 	return s, nil

@@ -156,6 +156,102 @@ func TestInstalledAnew(t *testing.T) {
 	}
 }
 
+// TestRememberedInstallation makes calls after deliveries have said where the
+// App is installed: GitHub is asked only where they were wrong.
+func TestRememberedInstallation(t *testing.T) {
+	const (
+		lookUp = "GET /repos/acme/app/installation"
+		one    = "POST /app/installations/1/access_tokens"
+		two    = "POST /app/installations/2/access_tokens"
+		nine   = "POST /app/installations/9/access_tokens"
+		read   = "GET /repos/acme/app/ping"
+		write  = "POST /repos/acme/app/ping"
+	)
+	for name, test := range map[string]struct {
+		change func(*appHost)
+		told   []int64 // by deliveries
+		method string
+		calls  []string
+		fails  string // in the error; "": fine
+	}{
+		"right":                     {nil, []int64{1}, "GET", []string{one, read}, ""},
+		"none":                      {nil, []int64{0, -1}, "GET", []string{lookUp, one, read}, ""},
+		"the first is kept":         {nil, []int64{1, 9}, "GET", []string{one, read}, ""},
+		"ended":                     {nil, []int64{9}, "GET", []string{nine, lookUp, one, read}, ""},
+		"of another account":        {nil, []int64{2}, "GET", []string{two, read, lookUp, one, read}, ""},
+		"of another account, write": {func(h *appHost) { h.public = true }, []int64{2}, "POST", []string{two, write, lookUp, one, write}, ""},
+		"refused, but in order": {func(h *appHost) {
+			h.faults = append(h.faults, func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/ping") {
+					return false
+				}
+				refuse(w, http.StatusForbidden, "Resource not accessible by integration")
+				return true
+			})
+		}, []int64{1}, "GET", []string{one, read, lookUp}, "answered 403"},
+		"suspended":   {func(h *appHost) { h.suspended[1] = true }, []int64{1}, "GET", []string{one, lookUp, lookUp}, "is suspended"},
+		"uninstalled": {func(h *appHost) { delete(h.installed, "acme/app") }, []int64{1}, "GET", []string{one, lookUp, lookUp}, "not installed"},
+		"the App's key is wrong": {func(h *appHost) {
+			for range 3 {
+				h.faults = append(h.faults, func(w http.ResponseWriter, _ *http.Request) bool {
+					refuse(w, http.StatusUnauthorized, "A JSON web token could not be decoded")
+					return true
+				})
+			}
+		}, []int64{1}, "GET", []string{one, lookUp}, "answered 401"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newAppHost(map[string]int64{"acme/app": 1, "other/app": 2})
+				if test.change != nil {
+					test.change(h)
+				}
+				g := asApp(t, h)
+				for _, id := range test.told {
+					g.Remember("Acme/App", id)
+				}
+				_, err := g.In(context.Background(), "acme/app", "ping", Call{Method: test.method, Path: "repos/acme/app/ping"})
+				if (err == nil) != (test.fails == "") || err != nil && !strings.Contains(err.Error(), test.fails) {
+					t.Errorf("error %v, want one with %q", err, test.fails)
+				}
+				if d := cmp.Diff(test.calls, h.called()); d != "" {
+					t.Errorf("calls (-want +got):\n%s", d)
+				}
+			})
+		})
+	}
+}
+
+func TestRememberedInstallationForGit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newAppHost(map[string]int64{"acme/app": 1})
+		g := asApp(t, h)
+		g.Remember("acme/app", 9)
+		if _, err := g.Token(context.Background(), "acme/app"); err != nil {
+			t.Error(err)
+		}
+		// What GitHub said is not given up for what a delivery says, such as
+		// one that is sent again.
+		g.Remember("acme/app", 9)
+		h.called()
+		if id, err := ping(g, "acme/app"); err != nil || id != 1 || len(h.called()) != 1 {
+			t.Errorf("installation %d, %v", id, err)
+		}
+	})
+}
+
+func TestNothingIsRememberedWithAToken(t *testing.T) {
+	g := withToken(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, 1) })
+	g.Remember("acme/app", 1)
+	g = asApp(t, newAppHost(nil))
+	for _, repo := range []string{"", "acme", "acme/", "/app", "a/b/c", "../x", "acme/.."} {
+		g.Remember(repo, 1)
+	}
+	if len(g.repos) != 0 || len(g.sessions) != 0 {
+		t.Errorf("remembered %v", g.repos)
+	}
+}
+
 func TestNotServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newAppHost(map[string]int64{"acme/app": 1, "acme/gone": 1, "acme/frozen": 2})
