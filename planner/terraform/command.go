@@ -1,8 +1,12 @@
 package terraform
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,17 +103,9 @@ func checkExtra(extra []string) string {
 func (p *project) environment(workspace bool) []string {
 	env := maps.Clone(p.inherited)
 	set := func(name, value string) { env[name] = value }
-	set("TF_IN_AUTOMATION", "1")
-	set("TF_INPUT", "0")
-	set("CHECKPOINT_DISABLE", "1")
 	set("TF_DATA_DIR", p.target.DataDir)
-	set("TMPDIR", p.runner.tempDir())
-	set("GIT_TERMINAL_PROMPT", "0")
 	// A checkout has no .git of its own; git must not find one above it.
 	set("GIT_CEILING_DIRECTORIES", filepath.Dir(p.target.Root))
-	if env["GIT_SSH_COMMAND"] == "" {
-		set("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
-	}
 	if workspace && (p.target.Workspace != "default" || p.source.Backend != "cloud" && p.source.Backend != "remote") {
 		set("TF_WORKSPACE", p.target.Workspace)
 	}
@@ -126,6 +122,48 @@ func (p *project) environment(workspace bool) []string {
 		// garbage collection of a tiny heap. Providers keep the default, for
 		// their heaps are large.
 		env["GOGC"] = "400"
+	}
+	return p.runner.environment(env)
+}
+
+// inherited is what children get of the server's environment. They run in a
+// directory of the pull request's, so nothing in it may be relative: not the
+// PATH, where a program of the pull request's would be found, nor the
+// configuration file, which would be one of the pull request's.
+func (r *Runner) inherited() map[string]string {
+	env := child.Inherit(r.environ(), r.Env)
+	if path, ok := env["PATH"]; ok {
+		env["PATH"] = strings.Join(slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool { return !filepath.IsAbs(dir) }), string(filepath.ListSeparator))
+	}
+	const configFile = "TF_CLI_CONFIG_FILE"
+	if name := env[configFile]; name != "" {
+		path, err := filepath.Abs(name)
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			// OpenTofu would tell so with each command, in the middle of its data.
+			r.limit().Log.Warn("terraform's own configuration file does not exist", slog.String("TF_CLI_CONFIG_FILE", name))
+			delete(env, configFile)
+		} else {
+			env[configFile] = path
+		}
+	}
+	return env
+}
+
+// environment adds to env what every child gets, and sorts it.
+func (r *Runner) environment(env map[string]string) []string {
+	env = maps.Clone(env)
+	env["TF_IN_AUTOMATION"] = "1"
+	env["TF_INPUT"] = "0"
+	env["CHECKPOINT_DISABLE"] = "1"
+	env["GIT_TERMINAL_PROMPT"] = "0"
+	if env["TMPDIR"] == "" {
+		env["TMPDIR"] = r.tempDir()
+	}
+	if env["GIT_SSH_COMMAND"] == "" {
+		env["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes"
 	}
 	entries := make([]string, 0, len(env))
 	for name, value := range env {

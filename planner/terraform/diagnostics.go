@@ -1,10 +1,13 @@
 package terraform
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"weir/planner/terraform/child"
@@ -36,7 +39,33 @@ func (p *project) failure(stage string, o child.Outcome) *Failure {
 	case message == "":
 		message = fmt.Sprintf("%s %s failed with exit code %d and said nothing.", p.binary.name, stage, o.Code)
 	}
+	if strings.Contains(o.Stderr, "no space left on device") || strings.Contains(o.Stderr, "disk quota exceeded") {
+		message = "A disk is full, most likely that of weir's server.\n\n" + message
+	}
 	return &Failure{Stage: stage, Message: bound(message, maxMessage)}
+}
+
+// trouble puts into words what is wrong with the server, where that is
+// something that a person has to mend. It is nil for all other errors.
+func (r *Runner) trouble(stage string, err error) *Failure {
+	unusable, start := (*unusableError)(nil), (*child.StartError)(nil)
+	message := ""
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unusable):
+		message = unusable.Error()
+	case errors.As(err, &start):
+		message = (&unusableError{filepath.Base(r.Binary), "it does not start: " + start.Reason()}).Error()
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		message = "The disk of weir's server is full, so terraform could not be run. Nothing was changed. Once there is room again, `weir plan` starts anew."
+	case errors.Is(err, syscall.EROFS):
+		message = "The disk of weir's server cannot be written to, so terraform could not be run. Nothing was changed. Once that is mended, `weir plan` starts anew."
+	default:
+		return nil
+	}
+	r.limit().Log.Error("terraform cannot be run", slog.Any("error", err))
+	return &Failure{Stage: stage, Message: message}
 }
 
 // clean makes terraform's output fit for people elsewhere: without colours,

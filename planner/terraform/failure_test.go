@@ -1,10 +1,13 @@
 package terraform
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +17,7 @@ import (
 )
 
 func TestFailureMessages(t *testing.T) {
+	const future = "terraform {\n  required_version = \">= 99\"\n}\n"
 	for _, test := range []struct {
 		name  string
 		files map[string]string
@@ -25,7 +29,8 @@ func TestFailureMessages(t *testing.T) {
 		{"two mistakes", map[string]string{"p/a.tf": "output \"x\" {\n  value = local.x\n}\n", "p/b.tf": "output \"y\" {\n  value = local.y\n}\n"}, "plan", []string{"on a.tf line 2", "on b.tf line 2"}},
 		{"in a module", map[string]string{"p/a.tf": "module \"m\" {\n  source = \"../modules/m\"\n}\n", "modules/m/a.tf": "output \"x\" {\n  value = local.x\n}\n"}, "plan", []string{"on ../modules/m/a.tf line 2"}},
 		{"a missing variable", map[string]string{"p/a.tf": "variable \"v\" {}\n"}, "plan", []string{"No value for required variable", "on a.tf line 1"}},
-		{"another terraform", map[string]string{"p/a.tf": "terraform {\n  required_version = \">= 99\"\n}\n"}, "plan", []string{"Error: ", "on a.tf line 2"}},
+		// OpenTofu obeys a required_version in its own files only.
+		{"another terraform", map[string]string{"p/a.tf": future, "p/a.tofu": future}, "plan", []string{"Error: ", "on a.t", " line 2"}},
 		{"a missing file", map[string]string{"p/a.tf": "output \"x\" {\n  value = file(abspath(\"${path.module}/x\"))\n}\n"}, "plan", []string{"on a.tf line 2", "no file exists at"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -74,6 +79,7 @@ func TestFailureIsCleaned(t *testing.T) {
 		{"the server's own configuration", child.Outcome{Code: 1, Stderr: "There are some problems with the CLI configuration:\n╷\n│ Warning: x\n╵\n\n\nError: y\n"}, "Error: y"},
 		{"nothing said", child.Outcome{Code: 4}, "terraform plan failed with exit code 4 and said nothing."},
 		{"a signal", child.Outcome{Code: -1, Signal: "killed", Stderr: "Error: x"}, "terraform was ended by a signal (killed); the machine may be out of memory.\n\nError: x"},
+		{"a full disk", child.Outcome{Code: 1, Stderr: "Error: write /srv/weir/data/7/x: no space left on device"}, "A disk is full, most likely that of weir's server.\n\nError: write .terraform/x: no space left on device"},
 		{"not a text", child.Outcome{Code: 1, Stderr: "Error: \xff\xfe"}, "Error: \uFFFD"},
 	} {
 		if diff := cmp.Diff(test.want, p.failure("plan", test.o).Message); diff != "" {
@@ -230,8 +236,119 @@ func TestVersions(t *testing.T) {
 	if failure := b.fail(target); !strings.Contains(failure.Message, "I am 1.9.100") {
 		t.Errorf("got %q", failure.Message)
 	}
-	b.Binary = filepath.Join(dir, "none")
-	if _, _, err := b.Plan(t.Context(), target, Code{}, filepath.Join(dir, "out")); err == nil || !strings.Contains(err.Error(), "find ") {
-		t.Errorf("without a binary: %v", err)
+}
+
+// Whatever is wrong with the program is a sentence on the pull request, and
+// the same one for whoever starts the server.
+func TestUnusableBinaries(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, test := range []struct{ name, binary, want string }{
+		{"not on the PATH", "no-such-terraform", "no-such-terraform cannot be run on this server: there is no such program on its PATH."},
+		{"not where it should be", filepath.Join(dir, "none"), "none cannot be run on this server: it is not where it was configured to be."},
+		{"a directory", dir, "weir may not execute it"},
+		{"not executable", file("data", "#!/bin/sh\n", 0o600), "data cannot be run on this server: weir may not execute it."},
+		{"for another machine", file("foreign", "\x7fELF\x02\x01\x01 nonsense", 0o700), "foreign cannot be run on this server: it does not start: exec format error."},
+		{"with an interpreter that is missing", file("orphan", "#!/nowhere/sh\n", 0o700), "orphan cannot be run on this server: it does not start: no such file or directory."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t, map[string]string{"p/main.tf": ""})
+			b.Binary = test.binary
+			failure := b.fail(b.target("p"))
+			if !strings.Contains(failure.Message, test.want) || strings.Contains(failure.Message, dir+"/") {
+				t.Errorf("got %q, want %q", failure.Message, test.want)
+			}
+			if _, failure, err := b.Apply(t.Context(), b.target("p"), filepath.Join(dir, "plan")); err != nil || failure == nil || !strings.Contains(failure.Message, test.want) {
+				t.Errorf("apply: got %+v, %v; want %q", failure, err, test.want)
+			}
+			if _, _, err := b.Version(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("version: got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestVersionOfTheServersBinary(t *testing.T) {
+	b := newBench(t, nil)
+	for range 2 {
+		name, version, err := b.Version(t.Context())
+		if err != nil || name != filepath.Base(b.Binary) || strings.Count(version, ".") < 2 {
+			t.Errorf("got %q, %q, %v", name, version, err)
+		}
+	}
+	if got := b.ran.take(); got != "version" {
+		t.Errorf("ran %q, want one process", got)
+	}
+	for _, test := range []struct{ name, script, want string }{
+		{"text before the data", `printf 'Warning: {\n\n{"terraform_version":"1.2.3"}\n'`, ""},
+		{"no data", "echo Terraform v1.2.3", "is none of terraform's"},
+		{"a failure", "exit 3", "ended with exit code 3"},
+		{"killed", "kill -9 $$", "ended by a signal (killed)"},
+	} {
+		b.Binary = filepath.Join(t.TempDir(), "terraform")
+		if err := os.WriteFile(b.Binary, []byte("#!/bin/sh\n"+test.script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		_, version, err := b.Version(t.Context())
+		if test.want == "" {
+			if err != nil || version != "1.2.3" {
+				t.Errorf("%s: got %q, %v", test.name, version, err)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %q", test.name, err, test.want)
+		}
+	}
+}
+
+// The configuration file that the server names for terraform may be missing.
+// OpenTofu would say so in the middle of its data. A relative name, and
+// relative parts of the PATH, would be read from the pull request's directory.
+func TestI7_NothingInTheEnvironmentIsRelative(t *testing.T) {
+	b := newBench(t, map[string]string{
+		"p/main.tf": "resource \"terraform_data\" \"a\" {}\n",
+		"p/rc":      "this { is no configuration",
+	})
+	server := b.Environ
+	for _, name := range []string{filepath.Join(t.TempDir(), "missing"), "rc", ""} {
+		b.Environ = func() []string { return append(server(), "TF_CLI_CONFIG_FILE="+name) }
+		plan, _ := b.plan(b.target("p"))
+		if plan.Summary.Create != 1 || strings.Contains(plan.Text+b.log.String(), "CLI configuration") {
+			t.Errorf("%q: %+v\n%s", name, plan.Summary, &b.log)
+		}
+	}
+	b.Environ = func() []string { return []string{"PATH=.:/usr/bin::bin:/bin:", "TF_CLI_CONFIG_FILE=failure_test.go"} }
+	here, err := filepath.Abs("failure_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"PATH": "/usr/bin:/bin", "TF_CLI_CONFIG_FILE": here}, b.inherited()); diff != "" {
+		t.Errorf("inherited (-want +got):\n%s", diff)
+	}
+}
+
+// At three in the morning the message has to say what is wrong, not that
+// something is.
+func TestTroubleOfTheServer(t *testing.T) {
+	b := newBench(t, nil)
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{errors.New("x"), ""},
+		{fmt.Errorf("plan p: %w", context.Canceled), ""},
+		{fmt.Errorf("remember init: %w", &os.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}), "The disk of weir's server is full"},
+		{fmt.Errorf("prepare state: %w", syscall.EROFS), "cannot be written to"},
+	} {
+		failure := b.trouble("plan", test.err)
+		if (failure == nil) != (test.want == "") || failure != nil && (!strings.Contains(failure.Message, test.want) || strings.Contains(failure.Message, "/x")) {
+			t.Errorf("%v: got %+v, want %q", test.err, failure, test.want)
+		}
 	}
 }

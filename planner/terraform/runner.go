@@ -151,7 +151,7 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 			return nil, nil, fmt.Errorf("prepare terraform: %w", err)
 		}
 	}
-	p := &project{runner: r, target: t, dir: dir, inherited: child.Inherit(r.environ(), r.Env)}
+	p := &project{runner: r, target: t, dir: dir, inherited: r.inherited()}
 	if p.source, err = source.Read(root, dir); err != nil {
 		return nil, nil, fmt.Errorf("read project %s: %w", t.Dir, err)
 	}
@@ -195,8 +195,17 @@ func (p *project) placeState() error {
 // plan. The plan file is left at out, an absolute path outside of the
 // checkout, readable by nobody else; there is none unless Plan returns a plan.
 // Exactly one of the three results is not nil; an error is the server's
-// matter, or ctx has ended.
+// matter, or ctx has ended. A server that has no terraform, or no room left
+// on its disk, is a failure too: only people can help, and they look here.
 func (r *Runner) Plan(ctx context.Context, t Target, code Code, out string) (*Plan, *Failure, error) {
+	result, failure, err := r.plan(ctx, t, code, out)
+	if trouble := r.trouble("plan", err); trouble != nil {
+		return nil, trouble, nil
+	}
+	return result, failure, err
+}
+
+func (r *Runner) plan(ctx context.Context, t Target, code Code, out string) (*Plan, *Failure, error) {
 	started := time.Now()
 	p, failure, err := r.open(ctx, t, "plan")
 	if failure != nil || err != nil {
@@ -270,7 +279,7 @@ func (p *project) plan(ctx context.Context, code Code, out string) (*Plan, *Fail
 	if o.Code == 0 && strings.Contains(result.Text, "No changes.") {
 		// Terraform itself says that there is nothing to read.
 		result.Summary = plan.Summarise(nil, code, p.runner.DigestKey)
-		result.Version, err = p.runner.version(ctx, p.binary, p.environment(false))
+		result.Version, err = p.runner.version(ctx, p.binary, p.runner.environment(p.inherited))
 		return result, nil, err
 	}
 	decoder := plan.NewDecoder()
@@ -298,6 +307,14 @@ func (p *project) plan(ctx context.Context, code Code, out string) (*Plan, *Fail
 // can leave things half done. Who wants applies to outlive a shutdown gives a
 // context that does.
 func (r *Runner) Apply(ctx context.Context, t Target, planFile string) (string, *Failure, error) {
+	output, failure, err := r.apply(ctx, t, planFile)
+	if trouble := r.trouble("apply", err); trouble != nil {
+		return output, trouble, nil
+	}
+	return output, failure, err
+}
+
+func (r *Runner) apply(ctx context.Context, t Target, planFile string) (string, *Failure, error) {
 	t.Extra = nil
 	p, failure, err := r.open(ctx, t, "apply")
 	if failure != nil || err != nil {

@@ -58,6 +58,23 @@ func (l *Limit) slots() *semaphore.Weighted {
 	return l.places
 }
 
+// StartError says that a command did not run at all.
+type StartError struct {
+	Verb string
+	Err  error
+}
+
+func (e *StartError) Error() string { return "start " + e.Verb + ": " + e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// Reason is what the system said, without paths.
+func (e *StartError) Reason() string {
+	if errno := syscall.Errno(0); errors.As(e.Err, &errno) {
+		return errno.Error()
+	}
+	return e.Err.Error()
+}
+
 const (
 	maxStderr    = 64 << 10
 	defaultGrace = 30 * time.Second
@@ -103,7 +120,7 @@ func (l *Limit) Run(ctx context.Context, c Command, out io.Writer, data bool, lo
 	closeAll(writers)
 	if err != nil {
 		closeAll(readers)
-		return Outcome{}, fmt.Errorf("start %s: %w", c.Verb, err)
+		return Outcome{}, &StartError{Verb: c.Verb, Err: err}
 	}
 	var streams sync.WaitGroup
 	for i, read := range readers {

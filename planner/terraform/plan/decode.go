@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -46,8 +48,25 @@ type skipped struct{}
 
 func (skipped) UnmarshalJSON([]byte) error { return nil }
 
+// SkipText skips the lines before the first one that begins with a brace. With
+// -json, too, OpenTofu says what it finds odd about its own configuration as
+// text first. Where there is no such line, nothing is left to read.
+func SkipText(from io.Reader) io.Reader {
+	r := bufio.NewReader(from)
+	for {
+		if next, err := r.Peek(1); err != nil || next[0] == '{' {
+			return r
+		}
+		for {
+			if _, err := r.ReadSlice('\n'); !errors.Is(err, bufio.ErrBufferFull) {
+				break // an error shows in the next Peek
+			}
+		}
+	}
+}
+
 func decode(from io.Reader, plan *tfjson.Plan) error {
-	d := json.NewDecoder(from)
+	d := json.NewDecoder(SkipText(from))
 	d.UseNumber() // identifiers may be numbers too large for a float
 	if err := expect(d, '{'); err != nil {
 		return err

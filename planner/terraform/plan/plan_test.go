@@ -139,7 +139,8 @@ func TestSummaryIsBounded(t *testing.T) {
 func TestDecoderRefuses(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"nothing", "", "EOF"},
-		{"a list", "[]", "got [, want {"},
+		{"a list", "[]", "EOF"},
+		{"text alone", "Warning: no file {\n" + strings.Repeat("x", 10000) + "\n", "EOF"},
 		{"half a plan", `{"format_version":"1.2","resource_changes":[{"address":"a.b"`, "resource_changes"},
 		{"another format", `{"format_version":"2.0"}`, "unsupported plan format version"},
 		{"no version", `{}`, "format version is missing"},
@@ -157,6 +158,14 @@ func TestDecoderRefuses(t *testing.T) {
 	p := read(t, `{"format_version":"1.2","resource_changes":null,"resource_drift":null,"new_thing":{"a":[1]}}`)
 	if len(p.ResourceChanges) != 0 {
 		t.Errorf("got %+v", p)
+	}
+}
+
+func TestDecoderSkipsTextBeforeThePlan(t *testing.T) {
+	p := read(t, "\nWarning: Unable to open CLI configuration file\n\nThe block { in \"x\" "+strings.Repeat("x", 10000)+
+		"\n{\"format_version\":\"1.2\",\"terraform_version\":\"1.12.6\"}\n")
+	if p.TerraformVersion != "1.12.6" {
+		t.Errorf("got %+v, want what stands after the text", p)
 	}
 }
 
