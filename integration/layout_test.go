@@ -43,11 +43,13 @@ var layout = map[string][]string{
 	// each other.
 	"planner/live":   {},
 	"planner/record": {"locks", "policy", "store", "planner/terraform"},
-	"planner/scope":  {"policy", "planner/record", "planner/checkout", "planner/project", "planner/work"},
+	"planner/scope":  {"policy", "planner/record", "planner/checkout", "planner/project", "planner/project/module", "planner/work"},
 	"planner/gate": {
 		"locks", "policy", "store", "planner/record", "planner/scope", "planner/checkout", "planner/project", "planner/terraform",
 	},
-	"planner/run": {"store", "planner/record", "planner/live", "planner/artifact", "planner/project", "planner/terraform"},
+	"planner/run":    {"store", "planner/record", "planner/live", "planner/artifact", "planner/project", "planner/terraform"},
+	"planner/result": {"policy", "planner/record", "planner/terraform"},
+	"planner/tell":   {"store", "planner/record", "planner/result", "planner/scope", "planner/work"},
 
 	// These know nothing of each other; what they share is the planner's.
 	"planner/project/...":   {"planner/project/..."},
@@ -69,6 +71,7 @@ var layout = map[string][]string{
 
 	"integration":             {"..."},
 	"integration/demo":        {"..."},
+	"integration/bench/...":   {"..."},
 	"integration/sandbox/...": {"webhook", "integration/sandbox/..."},
 }
 

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"weir/locks"
 	"weir/planner/project"
 	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/run"
 	"weir/planner/scope"
 	"weir/planner/work"
@@ -23,10 +25,7 @@ import (
 func (t *task) apply(ctx context.Context) error {
 	only, failure := t.named()
 	if failure != "" {
-		r := t.result(ResultRefused)
-		r.Failure = failure
-		_, err := t.tell(ctx, r)
-		return err
+		return t.notDone(ctx, failure)
 	}
 	trigger := t.trigger()
 	decision, err := t.gate(ctx, trigger, only, false)
@@ -53,7 +52,7 @@ func (t *task) apply(ctx context.Context) error {
 // named resolves what a command narrows an apply to; nil means everything.
 func (t *task) named() (only []string, failure string) {
 	c := t.job.Command
-	if c == nil || c.Dir == "" && c.Workspace == "" && c.Project == "" {
+	if !c.Narrows() {
 		return nil, ""
 	}
 	for _, p := range t.rec.Projects {
@@ -62,7 +61,7 @@ func (t *task) named() (only []string, failure string) {
 		}
 	}
 	if only == nil {
-		return nil, "This pull request has no plan of a project " + scope.Describe(c) + "."
+		return nil, fmt.Sprintf("This pull request has no plan of a project with %s. It has: %s", scope.Describe(c), strings.Join(t.rec.IDs(), ", "))
 	}
 	return only, ""
 }
@@ -84,7 +83,7 @@ func (t *task) trigger() policy.Trigger {
 func (t *task) appliedHere() []string {
 	var mine []string
 	for _, p := range t.rec.Projects {
-		if p.Job == t.job.ID && (p.State == Applied || p.State == ApplyFailed) {
+		if p.Job == t.job.ID && (p.State == record.Applied || p.State == record.ApplyFailed) {
 			mine = append(mine, p.ID)
 		}
 	}
@@ -97,29 +96,28 @@ func (t *task) shut(ctx context.Context, d policy.Decision, before *policy.Decis
 	asked := trigger == policy.ByComment || trigger == policy.ByCheck
 	replan := d.Replan() && t.pr.Open
 	if asked {
-		r := t.result(ResultRefused)
+		r := t.say.Result(result.Refused)
 		r.Decision = &d
 		if replan {
 			r.Notes = append(r.Notes, "It is planned again now.")
 		}
-		if _, err := t.tell(ctx, r); err != nil {
+		if _, err := t.say.Comment(ctx, r); err != nil {
 			return err
 		}
 		t.note("apply refused", missing(d))
 	}
 	if t.rec.Head == t.pr.Head && t.rec.ToldJob != "" && len(t.rec.Waiting) == 0 {
 		if !asked && !reflect.DeepEqual(before, &d) && t.worthTelling() {
-			// The plan comment says what is still missing: keep it true.
-			r, err := t.planResult(ctx)
+			r, err := t.say.Plans(ctx) // the plan comment says what is still missing
 			if err != nil {
 				return err
 			}
-			if _, err := t.tell(ctx, r); err != nil {
+			if _, err := t.say.Comment(ctx, r); err != nil {
 				return err
 			}
 		}
 		status, title := t.applyStatus(d)
-		if err := t.check(ctx, CheckApply, status, title, t.result(ResultExplain)); err != nil {
+		if err := t.say.Check(ctx, result.CheckApply, status, title, t.say.Result(result.Explain)); err != nil {
 			return err
 		}
 	}
@@ -142,20 +140,17 @@ func (t *task) follow(ctx context.Context, kind work.Kind, trigger string) error
 }
 
 func missing(d policy.Decision) string {
-	var s string
-	for i, r := range d.Missing() {
-		if i > 0 {
-			s += "; "
-		}
-		s += r.Name + ": " + r.Reason
+	var all []string
+	for _, r := range d.Missing() {
+		all = append(all, r.Name+": "+r.Reason)
 	}
-	return s
+	return strings.Join(all, "; ")
 }
 
 // applyAll applies every planned project, dependencies first. A failure stops
 // what depends on it and nothing else.
 func (t *task) applyAll(ctx context.Context, d policy.Decision, only []string) error {
-	if err := t.check(ctx, CheckApply, InProgress, "Applying", t.result(ResultApply)); err != nil {
+	if err := t.say.Check(ctx, result.CheckApply, record.InProgress, "Applying", t.say.Result(result.Apply)); err != nil {
 		return err
 	}
 	done := t.appliedHere()
@@ -163,12 +158,12 @@ func (t *task) applyAll(ctx context.Context, d policy.Decision, only []string) e
 	for _, level := range t.levels() {
 		for _, id := range level {
 			p := t.rec.Project(id)
-			if p.State != Planned || only != nil && !slices.Contains(only, id) {
+			if p.State != record.Planned || only != nil && !slices.Contains(only, id) {
 				continue
 			}
-			if blocker := dependsOnAny(*p, failed, t); blocker != "" {
+			if blocker := t.blocker(*p, failed); blocker != "" {
 				failed[id] = true
-				p.State, p.Job, p.Note = Skipped, t.job.ID, "not applied, because "+blocker+" was not"
+				p.State, p.Job, p.Note = record.Skipped, t.job.ID, "not applied, because "+blocker+" was not"
 				done = append(done, id)
 				continue
 			}
@@ -178,14 +173,14 @@ func (t *task) applyAll(ctx context.Context, d policy.Decision, only []string) e
 			}
 			if changed {
 				failed[id] = true
-				p.State, p.Job, p.Note = Skipped, t.job.ID, "a project that it depends on was applied, and now its plan is another: it needs an approval of its own"
+				p.State, p.Job, p.Note = record.Skipped, t.job.ID, "a project that it depends on was applied, and now its plan is another: it needs an approval of its own"
 				done = append(done, id)
 				continue
 			}
 			if err := t.applyOne(ctx, d, p); err != nil {
 				return err
 			}
-			failed[id] = p.State != Applied
+			failed[id] = p.State != record.Applied
 			done = append(done, id)
 		}
 	}
@@ -212,9 +207,8 @@ func (t *task) levels() [][]string {
 	return levels
 }
 
-// dependsOnAny names a dependency that was not applied though it should have
-// been.
-func dependsOnAny(p record.ProjectRecord, failed map[string]bool, t *task) string {
+// blocker names a dependency that was not applied though it should have been.
+func (t *task) blocker(p record.ProjectRecord, failed map[string]bool) string {
 	for _, on := range p.DependsOn {
 		if failed[on] {
 			return on
@@ -233,7 +227,7 @@ func (t *task) changed(ctx context.Context, p *record.ProjectRecord, done []stri
 	if !slices.ContainsFunc(p.DependsOn, func(on string) bool { return slices.Contains(done, on) }) {
 		return false, nil
 	}
-	co, err := t.Checkouts.At(ctx, scope.Request(t.job.Repo, t.pr), p.PlanMerge)
+	co, err := t.Checkouts.At(ctx, scope.Again(&t.rec.Record, t.pr), p.PlanMerge)
 	if err != nil {
 		return false, err
 	}
@@ -245,7 +239,7 @@ func (t *task) changed(ctx context.Context, p *record.ProjectRecord, done []stri
 	if len(found) != 1 {
 		return true, nil
 	}
-	again := run.New("plan", &t.rec, p, t.job.ID)
+	again := run.New("plan", &t.rec.Record, p, t.job.ID)
 	return t.Runs.Changed(ctx, run.Files{Root: co.Root, Tree: co.Tree}, found[0], p, again)
 }
 
@@ -255,27 +249,32 @@ func (t *task) changed(ctx context.Context, p *record.ProjectRecord, done []stri
 // pull request's record since the gate decided on it, this worker still has
 // the job, and the lock is still held in the epoch that the plan was made in.
 func (t *task) applyOne(ctx context.Context, d policy.Decision, p *record.ProjectRecord) error {
-	file, cleanup, err := t.Runs.Fetch(ctx, p, t.scope())
+	file, cleanup, err := t.Runs.Fetch(ctx, p, t.files())
 	if err != nil {
 		return err
 	}
 	defer cleanup()
-	co, err := t.Checkouts.At(ctx, scope.Request(t.job.Repo, t.pr), p.PlanMerge)
+	co, err := t.Checkouts.At(ctx, scope.Again(&t.rec.Record, t.pr), p.PlanMerge)
 	if err != nil {
 		return err
 	}
-	one := run.New("apply", &t.rec, p, t.job.ID)
+	one := run.New("apply", &t.rec.Record, p, t.job.ID)
 	one.Head = p.PlanHead
+	if planned, ok, err := record.ReadRun(ctx, t.Store, p.PlanRun); err != nil {
+		return err
+	} else if ok {
+		one.Summary = planned.Summary // an apply does exactly what its plan says
+	}
 	before := *p
-	p.State, p.Job, p.Run, p.Note = Applying, t.job.ID, one.ID, ""
+	p.State, p.Job, p.Run, p.Note = record.Applying, t.job.ID, one.ID, ""
 	e := t.note("apply started", "the gate is open", p.ID)
 	e.Digests, e.Decision = map[string]string{p.ID: p.PlanDigest}, &d
 	if err := t.commitApplying(ctx, p, one); err != nil {
 		*p = before
-		t.audit = nil
+		t.rec.Unnote()
 		var lost *locks.NotOwnerError
 		if errors.As(err, &lost) {
-			p.State, p.Job, p.Note = Skipped, t.job.ID, lost.Error()
+			p.State, p.Job, p.Note = record.Skipped, t.job.ID, lost.Error()
 			return nil
 		}
 		return err
@@ -315,7 +314,7 @@ func (t *task) commitApplying(ctx context.Context, p *record.ProjectRecord, one 
 // next start finds an interrupted apply and says so.
 func (t *task) applyEnded(ctx context.Context, p *record.ProjectRecord, one *record.Run) error {
 	what := "applied"
-	if p.State != Applied {
+	if p.State != record.Applied {
 		what = "apply failed"
 	}
 	t.note(what, p.Note, p.ID).Digests = map[string]string{p.ID: p.PlanDigest}
@@ -332,140 +331,4 @@ func (t *task) applyEnded(ctx context.Context, p *record.ProjectRecord, one *rec
 		case <-ctx.Done():
 		}
 	}
-}
-
-// finish tells what was applied, sets the checks, and goes on: a merge if all
-// is done and the repository wants it, a new plan of what failed.
-func (t *task) finish(ctx context.Context, done []string) error {
-	again := false
-	for _, id := range done {
-		again = again || t.rec.Project(id).State != Applied
-	}
-	if again {
-		// After the unexpected a person decides, on fresh facts: no
-		// approval that was given before counts for the plans to come.
-		t.rec.Posted = nil
-	}
-	r, err := t.applyResult(ctx, ResultApply, done)
-	if err != nil {
-		return err
-	}
-	if _, err := t.tell(ctx, r); err != nil {
-		return err
-	}
-	left := t.rec.Left()
-	status, title := Success, "Everything is applied"
-	switch {
-	case again:
-		status, title = Failure, "The apply failed; what is left is planned again"
-	case len(left) > 0:
-		status, title = ActionRequired, fmt.Sprintf("%d of %d projects are not applied yet", len(left), len(t.rec.Projects))
-	}
-	if err := t.check(ctx, CheckApply, status, title, r); err != nil {
-		return err
-	}
-	if !again && len(left) == 0 {
-		t.rec.Decision = &policy.Decision{Nothing: true}
-	}
-	if err := t.save(ctx); err != nil {
-		return err
-	}
-	switch {
-	case again:
-		return t.follow(ctx, work.Plan, "an apply failed")
-	case len(left) == 0 && t.rec.Automerge != "" && t.pr.Open:
-		return t.automerge(ctx)
-	}
-	return nil
-}
-
-// applyResult shows the projects that a job has applied or tried to.
-func (t *task) applyResult(ctx context.Context, kind ResultKind, only []string) (Result, error) {
-	r := t.result(kind)
-	r.Decision = t.rec.Decision
-	runs, err := t.rec.Runs(ctx, t.Store)
-	if err != nil {
-		return r, err
-	}
-	var shown []ProjectResult
-	for i, p := range t.rec.Projects {
-		if !slices.Contains(only, p.ID) {
-			continue
-		}
-		one := runs[p.Run]
-		if one.Verb != "apply" {
-			one = record.Run{}
-		}
-		if err := t.fill(ctx, &r.Projects[i], one); err != nil {
-			return r, err
-		}
-		shown = append(shown, r.Projects[i])
-	}
-	r.Projects = shown
-	return r, nil
-}
-
-func (t *task) automerge(ctx context.Context) error {
-	refusal, err := t.Teller.Merge(ctx, t.job.Repo, t.job.Pull, t.pr.Head, t.rec.Automerge)
-	if err != nil {
-		return err
-	}
-	if refusal == "" {
-		return nil
-	}
-	return t.tellOnce(ctx, "automerge-"+t.pr.Head, "Everything is applied, but GitHub refused the merge: "+refusal)
-}
-
-// recoverApply looks for an apply that was running when its worker died.
-// Nobody knows what terraform had done by then, so it is told and planned
-// again, and never applied again by itself (I4). The record keeps that it is
-// to be told until that has happened.
-func (t *task) recoverApply(ctx context.Context) (bool, error) {
-	var runs []*record.Run
-	for i := range t.rec.Projects {
-		p := &t.rec.Projects[i]
-		if p.State != Applying {
-			continue
-		}
-		one, ok, err := record.ReadRun(ctx, t.Store, p.Run)
-		if err != nil {
-			return false, err
-		}
-		if ok {
-			if err := t.Runs.Salvage(ctx, &one); err != nil {
-				t.log.Error("what a dead run had printed could not be kept", "run", one.ID, "err", err)
-			}
-			runs = append(runs, &one)
-		}
-		p.State, p.AppliedHead = Interrupted, p.PlanHead
-		p.Note = "weir was stopped while terraform applied it; part of it may have been done"
-		t.rec.Untold = append(t.rec.Untold, p.ID)
-		t.note("apply interrupted", p.Note, p.ID).Digests = map[string]string{p.ID: p.PlanDigest}
-	}
-	if len(t.rec.Untold) == 0 {
-		return false, nil
-	}
-	t.rec.Posted = nil // a person decides anew, on the plan to come
-	if len(t.audit) > 0 {
-		if err := t.saveRuns(ctx, runs); err != nil {
-			return false, err
-		}
-	}
-	r, err := t.applyResult(ctx, ResultInterrupted, t.rec.Untold)
-	if err != nil {
-		return false, err
-	}
-	if _, err := t.tell(ctx, r); err != nil {
-		return false, err
-	}
-	if err := t.check(ctx, CheckApply, Failure, "The apply was interrupted", r); err != nil {
-		return false, err
-	}
-	if t.job.Kind != work.Plan {
-		if err := t.follow(ctx, work.Plan, "an apply was interrupted"); err != nil {
-			return false, err
-		}
-	}
-	t.rec.Untold = nil
-	return true, t.save(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/work"
 	"weir/policy"
 )
@@ -33,7 +34,7 @@ func (t *task) close(ctx context.Context) error {
 	if len(outcome.Granted) > 0 {
 		t.Queue.Wake()
 	}
-	if t.version == 0 {
+	if !t.rec.Stored() {
 		return nil // weir never knew it: nothing else to end
 	}
 	if len(outcome.Released) > 0 {
@@ -49,7 +50,7 @@ func (t *task) close(ctx context.Context) error {
 	if err := t.Checkouts.Remove(ctx, t.job.Repo, t.job.Pull); err != nil {
 		return err
 	}
-	return t.Runs.Artifacts.Remove(ctx, t.scope())
+	return t.Runs.Artifacts.Remove(ctx, t.files())
 }
 
 // applyMerged applies a pull request that was merged with `apply: merge`.
@@ -68,14 +69,14 @@ func (t *task) applyMerged(ctx context.Context, again bool) error {
 		if mine := t.appliedHere(); len(mine) > 0 {
 			return t.finish(ctx, mine)
 		}
-		r := t.result(ResultClosed)
+		r := t.say.Result(result.Closed)
 		r.Merged, r.Decision = true, &decision
 		r.Notes = append(r.Notes, "The locks stay until it is applied, or until somebody writes `weir unlock`.")
-		if _, err := t.tell(ctx, r); err != nil {
+		if _, err := t.say.Comment(ctx, r); err != nil {
 			return err
 		}
 		status, title := t.applyStatus(decision)
-		if err := t.check(ctx, CheckApply, status, title, r); err != nil {
+		if err := t.say.Check(ctx, result.CheckApply, status, title, r); err != nil {
 			return err
 		}
 		return t.save(ctx)
@@ -92,27 +93,36 @@ func (t *task) applyMerged(ctx context.Context, again bool) error {
 // tellClosed tells what a merge or close leaves behind; where that is nothing
 // it says nothing.
 func (t *task) tellClosed(ctx context.Context, left []string, next []int) error {
-	r := t.result(ResultClosed)
+	r := t.say.Result(result.Closed)
 	r.Merged, r.Next = t.pr.Merged, next
-	applied := slices.ContainsFunc(t.rec.Projects, func(p record.ProjectRecord) bool { return p.AppliedHead != "" })
+	applied := false
+	for i, p := range t.rec.Projects {
+		if p.AppliedHead == "" {
+			continue
+		}
+		applied = true
+		if p.Stage() != policy.Ready { // unlocked or planned again since: what counts here is that it was applied
+			r.Projects[i].State = record.Applied
+		}
+	}
 	if t.pr.Merged && len(left) > 0 || !t.pr.Merged && applied {
-		if _, err := t.tell(ctx, r); err != nil {
+		if _, err := t.say.Comment(ctx, r); err != nil {
 			return err
 		}
 	}
 	for _, c := range slices.Clone(t.rec.Checks) {
 		switch {
-		case c.Name == CheckPlan && (c.Status == InProgress || c.Status == ActionRequired):
-			if err := t.check(ctx, c.Name, Cancelled, "The pull request is closed", r); err != nil {
+		case c.Name == result.CheckPlan && (c.Status == record.InProgress || c.Status == record.ActionRequired):
+			if err := t.say.Check(ctx, c.Name, record.Cancelled, "The pull request is closed", r); err != nil {
 				return err
 			}
-		case c.Name != CheckApply || c.Status == Success:
+		case c.Name != result.CheckApply || c.Status == Success:
 		case t.pr.Merged && len(left) > 0:
-			if err := t.check(ctx, c.Name, Failure, "Merged, but never applied", r); err != nil {
+			if err := t.say.Check(ctx, c.Name, record.Failure, "Merged, but never applied", r); err != nil {
 				return err
 			}
 		default:
-			if err := t.check(ctx, c.Name, Cancelled, "The pull request is closed", r); err != nil {
+			if err := t.say.Check(ctx, c.Name, record.Cancelled, "The pull request is closed", r); err != nil {
 				return err
 			}
 		}
@@ -135,10 +145,7 @@ func (t *task) leftToApply() []string {
 func (t *task) unlock(ctx context.Context) error {
 	only, failure := t.named()
 	if failure != "" {
-		r := t.result(ResultRefused)
-		r.Failure = failure
-		_, err := t.tell(ctx, r)
-		return err
+		return t.notDone(ctx, failure)
 	}
 	if only == nil {
 		only = t.rec.IDs()
@@ -160,22 +167,22 @@ func (t *task) unlock(ctx context.Context) error {
 		if !slices.Contains(only, p.ID) {
 			continue
 		}
-		if p.State == Planned || p.State == NoChanges || p.State == PlanFailed || p.State == Pending {
-			p.State, p.Job, p.Note = Pending, t.job.ID, "unlocked by "+t.job.Actor+"; `weir plan` takes the lock again"
+		if p.State == record.Planned || p.State == record.NoChanges || p.State == record.PlanFailed || p.State == record.Pending {
+			p.State, p.Job, p.Note = record.Pending, t.job.ID, "unlocked by "+t.job.Actor+"; `weir plan` takes the lock again"
 		}
 	}
 	t.rec.Waiting = slices.DeleteFunc(t.rec.Waiting, func(w Waiting) bool { return slices.Contains(only, w.ID) })
 	t.rec.Decision = nil
 	t.note("locks released", "weir unlock", only...)
-	r := t.result(ResultUnlocked)
+	r := t.say.Result(result.Unlocked)
 	r.Unlocked, r.Next = only, outcome.Granted
-	if _, err := t.tell(ctx, r); err != nil {
+	if _, err := t.say.Comment(ctx, r); err != nil {
 		return err
 	}
 	if t.pr.Open && len(only) > 0 {
 		// The plan check too: this may have stopped a plan that ran.
-		for _, name := range []string{CheckPlan, CheckApply} {
-			if err := t.check(ctx, name, ActionRequired, "Unlocked; waits for `weir plan`", r); err != nil {
+		for _, name := range []string{result.CheckPlan, result.CheckApply} {
+			if err := t.say.Check(ctx, name, record.ActionRequired, "Unlocked; waits for `weir plan`", r); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"weir/planner/project"
 	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/run"
 	"weir/planner/scope"
 	"weir/planner/work"
@@ -35,17 +36,27 @@ func (t *task) plan(ctx context.Context) error {
 	var s *scope.Scope
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		s, err = scope.Finder{Checkouts: t.Checkouts}.Find(gctx, t.job.Repo, t.pr, &t.rec, t.job.Command)
+		s, err = scope.Finder{Checkouts: t.Checkouts}.Find(gctx, t.job.Repo, t.pr, &t.rec.Record, t.job.Command)
 		return err
 	})
 	var begun record.CheckRef
-	soFar := t.result(ResultPlan)
-	g.Go(func() (err error) {
-		begun, err = t.checkRef(gctx, CheckPlan, InProgress, "Planning "+policy.Short(t.pr.Head), soFar)
+	soFar := t.say.Result(result.Plan)
+	begin := func(ctx context.Context) (err error) {
+		begun, err = t.say.Set(ctx, result.CheckPlan, record.InProgress, "Planning "+policy.Short(t.pr.Head), soFar)
 		return err
-	})
+	}
+	narrowed := t.job.Command.Narrows()
+	if !narrowed {
+		g.Go(func() error { return begin(gctx) })
+	}
 	err := g.Wait()
-	t.keepCheck(begun)
+	if err == nil && narrowed {
+		if s.Unknown != "" {
+			return t.notDone(ctx, s.Unknown) // a slip of the pen: what is planned stays as it is
+		}
+		err = begin(ctx)
+	}
+	t.say.Keep(begun)
 	if err == nil {
 		err = t.planScope(ctx, s)
 	}
@@ -69,7 +80,7 @@ func (t *task) unappliedMerge() bool {
 func (t *task) planScope(ctx context.Context, s *scope.Scope) error {
 	t.rec.Closed, t.rec.Merged = !t.pr.Open, t.pr.Merged
 	t.rec.Head, t.rec.Failure, t.rec.Notes, t.rec.Waiting = t.pr.Head, s.Failure, s.Notes, nil
-	t.rec.Mode, t.rec.Automerge = s.Mode, s.Automerge
+	t.rec.Mode, t.rec.Automerge, t.rec.Submodules, t.rec.LFS = s.Mode, s.Automerge, s.Submodules, s.LFS
 	t.rec.PlanJob = ""
 	if s.Failure != "" {
 		return t.announce(ctx)
@@ -110,13 +121,13 @@ func (t *task) planAll(ctx context.Context, s *scope.Scope) error {
 		if !t.needsPlan(*p, s.Asked) {
 			continue
 		}
-		one := run.New("plan", &t.rec, p, t.job.ID)
-		p.Run, p.Job, p.State, p.Note = one.ID, t.job.ID, Planning, ""
+		one := run.New("plan", &t.rec.Record, p, t.job.ID)
+		p.Run, p.PlanRun, p.Job, p.State, p.Note = one.ID, one.ID, t.job.ID, record.Planning, ""
 		p.PlanDigest, p.ChangeDigest = "", ""
 		p.PlanHead, p.PlanBase, p.PlanMerge = t.pr.Head, t.rec.Base, t.rec.Merge
-		p.Extra = nil
-		if t.job.Command != nil && (s.Asked == nil || slices.Contains(s.Asked, p.ID)) {
-			p.Extra = t.job.Command.Extra
+		p.Extra, p.AskedBy = nil, ""
+		if c := t.job.Command; c != nil && len(c.Extra) > 0 && (s.Asked == nil || slices.Contains(s.Asked, p.ID)) {
+			p.Extra, p.AskedBy = c.Extra, t.job.Actor
 		}
 		todo[p.ID] = one
 		runs = append(runs, one)
@@ -149,8 +160,8 @@ func (t *task) needsPlan(p record.ProjectRecord, asked []string) bool {
 	if asked != nil && slices.Contains(asked, p.ID) {
 		return true
 	}
-	currentPlan := p.PlanHead == t.pr.Head && p.PlanBase == t.rec.Base && (p.State == Planned || p.State == NoChanges)
-	applied := p.State == Applied && p.AppliedHead == t.pr.Head
+	currentPlan := p.PlanHead == t.pr.Head && p.PlanBase == t.rec.Base && (p.State == record.Planned || p.State == record.NoChanges)
+	applied := p.State == record.Applied && p.AppliedHead == t.pr.Head
 	if asked != nil {
 		return !currentPlan && !applied
 	}
@@ -160,10 +171,10 @@ func (t *task) needsPlan(p record.ProjectRecord, asked []string) bool {
 // stopped ends a plan whose place a newer event has taken: what it had begun
 // to say is taken back. Nothing is lost, as the newer job plans anew.
 func (t *task) stopped(ctx context.Context) error {
-	r := t.result(ResultPlan)
+	r := t.say.Result(result.Plan)
 	for _, c := range t.rec.Checks {
-		if c.Head == t.pr.Head && c.Name == CheckPlan && c.Status == InProgress {
-			if err := t.check(ctx, CheckPlan, Cancelled, "Superseded by a newer event", r); err != nil {
+		if c.Head == t.pr.Head && c.Name == result.CheckPlan && c.Status == record.InProgress {
+			if err := t.say.Check(ctx, result.CheckPlan, record.Cancelled, "Superseded by a newer event", r); err != nil {
 				return err
 			}
 		}
@@ -171,12 +182,12 @@ func (t *task) stopped(ctx context.Context) error {
 	var runs []*record.Run
 	for i := range t.rec.Projects {
 		p := &t.rec.Projects[i]
-		if p.State != Planning {
+		if p.State != record.Planning {
 			continue
 		}
-		p.State, p.Note = Pending, "its plan was superseded"
+		p.State, p.Note = record.Pending, "its plan was superseded"
 		if one, ok, err := record.ReadRun(ctx, t.Store, p.Run); err == nil && ok {
-			one.State, one.Ended, one.Failure = Pending, time.Now().UTC(), "superseded by a newer event"
+			one.State, one.Ended, one.Failure = record.Pending, time.Now().UTC(), "superseded by a newer event"
 			runs = append(runs, &one)
 		}
 	}
@@ -198,12 +209,12 @@ func (t *task) announce(ctx context.Context) error {
 		}
 		t.rec.Decision = &decision
 	}
-	r, err := t.planResult(ctx)
+	r, err := t.say.Plans(ctx)
 	if err != nil {
 		return err
 	}
 	if t.worthTelling() {
-		told, err := t.tell(ctx, r)
+		told, err := t.say.Comment(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -231,7 +242,7 @@ func (t *task) announce(ctx context.Context) error {
 // comment says otherwise.
 func (t *task) worthTelling() bool {
 	return len(t.rec.Projects) > 0 || t.rec.Failure != "" || t.job.Command != nil ||
-		slices.ContainsFunc(t.rec.Comments, func(c CommentRef) bool { return !c.Minimised })
+		slices.ContainsFunc(t.rec.Comments, func(c record.CommentRef) bool { return !c.Minimised })
 }
 
 // posted remembers that the present plans can be seen and approved. The gate
@@ -243,7 +254,7 @@ func (t *task) posted(at time.Time) {
 	}
 	p := policy.Posted{Head: t.rec.Head, Digests: map[string]string{}, At: at}
 	for _, project := range t.rec.Projects {
-		if project.State == Planned || project.State == NoChanges {
+		if project.State == record.Planned || project.State == record.NoChanges {
 			p.Digests[project.ID] = project.ChangeDigest
 		}
 	}
@@ -259,20 +270,20 @@ func (t *task) posted(at time.Time) {
 
 func (t *task) announceWaiting(ctx context.Context) error {
 	t.rec.Decision = nil
-	r := t.result(ResultLocked)
-	if _, err := t.tell(ctx, r); err != nil {
+	r := t.say.Result(result.Locked)
+	if _, err := t.say.Comment(ctx, r); err != nil {
 		return err
 	}
 	title := "Waits for " + waitsFor(t.rec.Waiting)
-	for _, name := range []string{CheckPlan, CheckApply} {
-		if err := t.check(ctx, name, ActionRequired, title, r); err != nil {
+	for _, name := range []string{result.CheckPlan, result.CheckApply} {
+		if err := t.say.Check(ctx, name, record.ActionRequired, title, r); err != nil {
 			return err
 		}
 	}
 	return t.save(ctx)
 }
 
-func waitsFor(waiting []Waiting) string {
+func waitsFor(waiting []record.Waiting) string {
 	var owners []string
 	for _, w := range waiting {
 		name := fmt.Sprintf("#%d", w.Owner)
@@ -287,57 +298,61 @@ func waitsFor(waiting []Waiting) string {
 }
 
 // planChecks sets both checks by the outcome of the plans.
-func (t *task) planChecks(ctx context.Context, r Result, d policy.Decision) error {
+func (t *task) planChecks(ctx context.Context, r result.Result, d policy.Decision) error {
 	failed := 0
 	for _, p := range t.rec.Projects {
-		if p.State == PlanFailed {
+		if p.State == record.PlanFailed {
 			failed++
 		}
 	}
-	status, title := Success, fmt.Sprintf("%d planned", len(t.rec.Projects))
+	status, title := record.Success, fmt.Sprintf("%d planned", len(t.rec.Projects))
 	switch {
 	case t.rec.Failure != "":
-		status, title = Failure, firstLine(t.rec.Failure)
+		status, title = record.Failure, firstLine(t.rec.Failure)
 	case failed > 0:
-		status, title = Failure, fmt.Sprintf("%d of %d failed", failed, len(t.rec.Projects))
+		status, title = record.Failure, fmt.Sprintf("%d of %d failed", failed, len(t.rec.Projects))
 	case len(t.rec.Projects) == 0:
 		title = "No project is touched"
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	var plan, apply record.CheckRef
 	g.Go(func() (err error) {
-		plan, err = t.checkRef(gctx, CheckPlan, status, title, r)
+		plan, err = t.say.Set(gctx, result.CheckPlan, status, title, r)
 		return err
 	})
 	g.Go(func() (err error) {
 		status, title := t.applyStatus(d)
-		apply, err = t.checkRef(gctx, CheckApply, status, title, r)
+		apply, err = t.say.Set(gctx, result.CheckApply, status, title, r)
 		return err
 	})
 	err := g.Wait()
-	t.keepCheck(plan)
-	t.keepCheck(apply)
+	t.say.Keep(plan)
+	t.say.Keep(apply)
 	return err
 }
 
 // applyStatus is what the check weir/apply says outside of an apply.
-func (t *task) applyStatus(d policy.Decision) (CheckStatus, string) {
+func (t *task) applyStatus(d policy.Decision) (record.CheckStatus, string) {
 	if t.rec.Failure != "" {
-		return ActionRequired, "Waits for a plan"
+		return record.ActionRequired, "Waits for a plan"
 	}
 	if d.Nothing {
 		for _, p := range t.rec.Projects {
 			if p.AppliedHead != "" {
-				return Success, "Everything is applied"
+				return record.Success, "Everything is applied"
 			}
 		}
-		return Success, "Nothing to apply"
+		return record.Success, "Nothing to apply"
 	}
 	missing := d.Missing()
-	if len(missing) == 0 {
-		return ActionRequired, "Will be applied now"
+	switch {
+	case len(missing) == 0:
+		return record.ActionRequired, "Will be applied now"
+	case t.rec.Mode == policy.OnMerge && !t.pr.Merged && len(missing) == 1 && missing[0].Name == "asked":
+		// A required check must not keep it from the merge that it waits for.
+		return record.Success, "Ready: it is applied after the merge"
 	}
-	return ActionRequired, "Waits: " + missing[0].Reason
+	return record.ActionRequired, "Waits: " + missing[0].Reason
 }
 
 func firstLine(s string) string {

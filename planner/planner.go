@@ -7,20 +7,22 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"weir/locks"
+	"weir/planner/artifact"
 	"weir/planner/checkout"
 	"weir/planner/gate"
 	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/run"
+	"weir/planner/scope"
+	"weir/planner/tell"
 	"weir/planner/work"
 	"weir/policy"
 	"weir/store"
@@ -34,13 +36,12 @@ type Planner struct {
 	Checkouts *checkout.Repos
 	Runs      *run.Runs
 	Gate      *gate.Gate
-	Facts     Facts
-	Teller    Teller
+	Facts     gate.Facts
+	Voice     *tell.Voice
+	Merger    Merger
 	Log       *slog.Logger
 
 	AllowForks bool // plan pull requests from forks too
-	PageURL    func(repo string, pull int) string
-	RunURL     func(id string) string
 }
 
 // Queue is what the planner needs of package work.
@@ -60,11 +61,32 @@ type task struct {
 	job work.Job
 	log *slog.Logger
 
-	pr      PullRequest
-	rec     record.Record
-	version store.Version   // of rec
-	seen    []policy.Review // as the gate has listed them last
-	audit   []record.Entry  // to be written with the next save
+	pr   scope.PullRequest
+	rec  *record.Draft
+	say  tell.Pull       // of pr and rec
+	seen []policy.Review // as the gate has listed them last
+}
+
+func (p *Planner) begin(job work.Job) *task {
+	t := &task{Planner: p, job: job, log: p.Log.With(
+		"job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery)}
+	t.know(&record.Draft{Record: record.Record{Repo: job.Repo, Pull: job.Pull}})
+	return t
+}
+
+func (t *task) know(rec *record.Draft) {
+	t.rec = rec
+	t.say = tell.Pull{Voice: t.Voice, Job: t.job, PR: &t.pr, Record: &rec.Record}
+}
+
+// load reads what is remembered of the pull request.
+func (t *task) load(ctx context.Context) error {
+	rec, err := record.Open(ctx, t.Store, t.job.Repo, t.job.Pull)
+	if err != nil {
+		return err
+	}
+	t.know(rec)
+	return nil
 }
 
 // verbs is the table of what a job of each kind does. Every verb begins with
@@ -88,8 +110,7 @@ func (p *Planner) Do(ctx context.Context, job work.Job) error {
 	if !ok {
 		return fmt.Errorf("job %s: unknown kind %q", job.ID, job.Kind)
 	}
-	t := &task{Planner: p, job: job, log: p.Log.With(
-		"job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery)}
+	t := p.begin(job)
 	if err := t.do(ctx, verb); err != nil {
 		return fmt.Errorf("%s %s#%d: %w", job.Kind, job.Repo, job.Pull, err)
 	}
@@ -100,8 +121,7 @@ func (t *task) do(ctx context.Context, verb func(*task, context.Context) error) 
 	if t.job.Kind == work.MergeGroup || t.job.Kind == work.Refuse {
 		return verb(t, ctx)
 	}
-	var err error
-	if t.rec, t.version, err = record.Load(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
+	if err := t.load(ctx); err != nil {
 		return err
 	}
 	if err := t.lookAgain(ctx); err != nil {
@@ -136,7 +156,7 @@ func (t *task) lookAgain(ctx context.Context) error {
 // allows them, commands and buttons only for people with write access.
 func (t *task) admit(ctx context.Context) (bool, error) {
 	if t.pr.Fork && !t.AllowForks {
-		return false, t.tellOnce(ctx, "fork", "This pull request comes from a fork. weir does not plan forks here, because a plan runs the "+
+		return false, t.say.Once(ctx, "fork", "This pull request comes from a fork. weir does not plan forks here, because a plan runs the "+
 			"pull request's code with the server's credentials. Somebody with write access can push the branch to this repository instead.")
 	}
 	if t.job.Actor == "" || t.job.Command == nil {
@@ -149,86 +169,41 @@ func (t *task) admit(ctx context.Context) (bool, error) {
 	if right.CanWrite() {
 		return true, nil
 	}
-	r := t.result(ResultNotServed)
-	r.Text = fmt.Sprintf("%s has no write access to this repository, so `weir %s` was not done.", t.job.Actor, t.job.Kind)
-	_, err = t.tell(ctx, r)
-	return false, err
+	return false, t.notDone(ctx, fmt.Sprintf("%s has no write access to this repository, so `weir %s` was not done.", t.job.Actor, t.job.Kind))
 }
 
-// save writes the record, the audit entries that wait and whatever else is
-// given, in one commit, provided that this worker still has the job. The
-// record's own write comes first.
+// save stores the record, its audit entries and whatever else is given, in one
+// commit, provided that this worker still has the job.
 func (t *task) save(ctx context.Context, also ...store.Write) error {
 	fence, err := t.Queue.Fence(ctx, t.job)
 	if err != nil {
 		return err
 	}
-	t.rec.Updated = time.Now().UTC()
-	own, err := record.Put(record.PullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
-	if err != nil {
-		return err
-	}
-	writes := append([]store.Write{own, fence}, also...)
-	for _, e := range t.audit {
-		w, err := e.Write()
-		if err != nil {
-			return err
-		}
-		writes = append(writes, w)
-	}
-	if err := record.Commit(ctx, t.Store, writes...); err != nil {
-		return fmt.Errorf("save pull request: %w", err)
-	}
-	t.audit = nil
-	now, err := t.Store.Get(ctx, own.Key)
-	if err != nil {
-		return fmt.Errorf("save pull request: %w", err)
-	}
-	t.version = now[0].Version
-	return nil
+	return t.rec.Save(ctx, append([]store.Write{fence}, also...)...)
 }
 
 // saveRuns stores runs, and after them the record that names them.
 func (t *task) saveRuns(ctx context.Context, runs []*record.Run) error {
-	for some := range slices.Chunk(runs, store.MaxWrites) {
-		keys := make([]store.Key, len(some))
-		for i, run := range some {
-			keys[i] = record.RunKey(run.ID)
-		}
-		rows, err := t.Store.Get(ctx, keys...)
-		if err != nil {
-			return fmt.Errorf("save runs: %w", err)
-		}
-		writes := make([]store.Write, len(some))
-		for i, run := range some {
-			if writes[i], err = record.Put(keys[i], rows[i].Version, run); err != nil {
-				return err
-			}
-		}
-		if err := record.Commit(ctx, t.Store, writes...); err != nil {
-			return fmt.Errorf("save runs: %w", err)
-		}
+	if err := record.PutRuns(ctx, t.Store, runs); err != nil {
+		return err
 	}
 	return t.save(ctx)
 }
 
 // note adds an audit entry to the next save.
 func (t *task) note(what, why string, projects ...string) *record.Entry {
-	who := t.job.Actor
-	if who == "" {
-		who = "weir"
-	}
-	t.audit = append(t.audit, record.Entry{
-		ID: ulid.Make().String(), At: time.Now().UTC(), Repo: t.job.Repo, Pull: t.job.Pull, Job: t.job.ID,
-		Who: who, What: what, Why: why, Projects: projects, Head: t.pr.Head,
+	return t.rec.Note(record.Entry{
+		Job: t.job.ID, Who: cmp.Or(t.job.Actor, "weir"), What: what, Why: why, Projects: projects, Head: t.pr.Head,
 	})
-	return &t.audit[len(t.audit)-1]
 }
+
+// files names the artifacts of the pull request.
+func (t *task) files() artifact.Scope { return artifact.Scope{Repo: t.job.Repo, Pull: t.job.Pull} }
 
 // gate asks the gate, and keeps the reviews that it saw. Only what a person
 // asked for by a command or a button counts as asked for.
 func (t *task) gate(ctx context.Context, trigger policy.Trigger, only []string, justPlanned bool) (policy.Decision, error) {
-	q := gate.Question{PR: t.pr, Record: &t.rec, Trigger: trigger, Only: only, JustPlanned: justPlanned}
+	q := gate.Question{PR: t.pr, Record: &t.rec.Record, Trigger: trigger, Only: only, JustPlanned: justPlanned}
 	if t.job.Command != nil {
 		q.Actor = t.job.Actor
 	}
@@ -240,7 +215,7 @@ func (t *task) gate(ctx context.Context, trigger policy.Trigger, only []string, 
 // GiveUp tells people that a job ended in an error of ours and will not be
 // tried again.
 func (p *Planner) GiveUp(ctx context.Context, job work.Job, cause error) {
-	t := &task{Planner: p, job: job, log: p.Log.With("job", job.ID, "repo", job.Repo, "pull", job.Pull)}
+	t := p.begin(job)
 	if err := t.giveUp(ctx, cause); err != nil {
 		t.log.Error("a job was given up and could not be told of", "err", err)
 	}
@@ -250,32 +225,27 @@ func (t *task) giveUp(ctx context.Context, cause error) error {
 	if t.job.Pull == 0 {
 		return nil
 	}
-	var err error
-	if t.rec, t.version, err = record.Load(ctx, t.Store, t.job.Repo, t.job.Pull); err != nil {
+	if err := t.load(ctx); err != nil {
 		return err
 	}
-	r := t.result(ResultInternal)
+	r := t.say.Result(result.Internal)
 	r.Text = fmt.Sprintf("Internal error while doing `%s` (job %s). Nothing more will be tried by itself; `weir plan` starts anew. "+
 		"The server's log says more under this job.", t.job.Kind, t.job.ID)
-	if _, err := t.tell(ctx, r); err != nil {
+	if _, err := t.say.Comment(ctx, r); err != nil {
 		return err
 	}
 	t.log.Error("gave up", "err", cause)
 	for _, c := range slices.Clone(t.rec.Checks) {
-		if c.Status == InProgress {
-			if err := t.check(ctx, c.Name, Failure, "Internal error, job "+t.job.ID, r); err != nil {
+		if c.Status == record.InProgress {
+			if err := t.say.Check(ctx, c.Name, record.Failure, "Internal error, job "+t.job.ID, r); err != nil {
 				return err
 			}
 		}
 	}
-	if t.version == 0 {
+	if !t.rec.Stored() {
 		return nil
 	}
-	w, err := record.Put(record.PullKey(t.rec.Repo, t.rec.Pull), t.version, t.rec)
-	if err != nil {
-		return err
-	}
-	return record.Commit(ctx, t.Store, w)
+	return t.rec.Save(ctx)
 }
 
 // superseded reports whether the job ended because a newer event took its

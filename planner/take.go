@@ -52,7 +52,7 @@ func (t *task) take(ctx context.Context, s *scope.Scope) (taken bool, err error)
 			}
 			place := 1 + slices.IndexFunc(lock.Waiters, func(w locks.Waiter) bool { return w.Pull == t.job.Pull })
 			if lock.Owner != 0 || place > 1 {
-				t.rec.Waiting = append(t.rec.Waiting, Waiting{ID: names[lock.Key], Owner: lock.Owner, Place: max(place, 1)})
+				t.rec.Waiting = append(t.rec.Waiting, record.Waiting{ID: names[lock.Key], Owner: lock.Owner, Place: max(place, 1)})
 			}
 		}
 	}
@@ -67,11 +67,8 @@ func (t *task) take(ctx context.Context, s *scope.Scope) (taken bool, err error)
 				t.note("lock taken", fmt.Sprintf("epoch %d", epoch), p.ID())
 			}
 		}
-		if rec.State == "" || !outcome.Acquired && rec.State != Applied {
-			rec.State, rec.Note = Pending, ""
-		}
-		if !outcome.Acquired && rec.State == Pending {
-			rec.Note = "it waits for its lock"
+		if rec.State == "" || !outcome.Acquired && rec.State != record.Applied {
+			rec.State, rec.Note = record.Pending, ""
 		}
 		records[i] = rec
 	}

@@ -3,21 +3,26 @@ package planner
 import (
 	"weir/planner/gate"
 	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/scope"
 )
 
 // Names of the packages below that those who show results use.
 type (
-	Record      = record.Record
-	Run         = record.Run
-	State       = record.State
-	Waiting     = record.Waiting
-	CommentRef  = record.CommentRef
-	CheckStatus = record.CheckStatus
-	ResultKind  = record.Kind
-	PullRequest = scope.PullRequest
-	Facts       = gate.Facts
-	Teams       = gate.Teams
+	Record        = record.Record
+	Run           = record.Run
+	State         = record.State
+	Waiting       = record.Waiting
+	CommentRef    = record.CommentRef
+	CheckStatus   = record.CheckStatus
+	ResultKind    = record.Kind
+	Result        = result.Result
+	ProjectResult = result.Project
+	Told          = result.Told
+	Check         = result.Check
+	PullRequest   = scope.PullRequest
+	Facts         = gate.Facts
+	Teams         = gate.Teams
 )
 
 // The states of a project; see package record.
@@ -41,4 +46,21 @@ const (
 	Failure        = record.Failure
 	ActionRequired = record.ActionRequired
 	Cancelled      = record.Cancelled
+)
+
+// The kinds of a result, and the names of checks; see package result.
+const (
+	ResultPlan        = result.Plan
+	ResultLocked      = result.Locked
+	ResultApply       = result.Apply
+	ResultRefused     = result.Refused
+	ResultInterrupted = result.Interrupted
+	ResultUnlocked    = result.Unlocked
+	ResultClosed      = result.Closed
+	ResultExplain     = result.Explain
+	ResultHelp        = result.Help
+	ResultNotServed   = result.NotServed
+	ResultInternal    = result.Internal
+	CheckPlan         = result.CheckPlan
+	CheckApply        = result.CheckApply
 )

@@ -56,12 +56,11 @@ func (s *Server) pagePull(w http.ResponseWriter, r *http.Request) {
 		s.broken(w, r, err)
 		return
 	}
-	audit, err := record.ReadAudit(r.Context(), s.store, rec.Repo)
+	audit, err := record.ReadAudit(r.Context(), s.store, rec.Repo, rec.Pull)
 	if err != nil {
 		s.broken(w, r, err)
 		return
 	}
-	audit = slices.DeleteFunc(audit, func(e record.Entry) bool { return e.Pull != rec.Pull })
 	slices.Reverse(audit)
 	const most = 100
 	s.render(w, r, http.StatusOK, templates.PagePull, templates.PullPage{Record: rec, Runs: runs, History: audit[:min(len(audit), most)]})

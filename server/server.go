@@ -25,6 +25,7 @@ import (
 	"weir/planner/live"
 	"weir/planner/record"
 	"weir/planner/run"
+	"weir/planner/tell"
 	"weir/planner/terraform"
 	"weir/planner/work"
 	"weir/policy"
@@ -162,12 +163,13 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		return s, err
 	}
 	checkouts := &checkout.Repos{Dir: filepath.Join(cfg.DataDir, "git"), Token: s.github.Token, Allow: allow, Log: log}
+	tells := &teller{github: s.github, names: cfg.CommandNames, log: log}
 	s.planner = &planner.Planner{
 		Store: db, Locks: s.locks, Queue: s.queue, Checkouts: checkouts, Runs: s.runs,
 		Gate:   &gate.Gate{Facts: s.github, Teams: s.github, Locks: s.locks, Checkouts: checkouts, Store: db},
 		Facts:  s.github,
-		Teller: &teller{github: s.github, names: cfg.CommandNames, log: log},
-		Log:    log, AllowForks: cfg.AllowForks, PageURL: s.pullURL, RunURL: s.runURL,
+		Voice:  &tell.Voice{Teller: tells, Store: db, Text: s.runs.Text, PageURL: s.pullURL, RunURL: s.runURL},
+		Merger: tells, Log: log, AllowForks: cfg.AllowForks,
 	}
 	s.queue.GiveUp = s.planner.GiveUp
 

@@ -29,14 +29,16 @@ type Entry struct {
 
 func auditPartition(repo string) string { return "audit/" + repo }
 
-// Write adds the entry to its repository's log.
+func auditPrefix(pull int) string { return fmt.Sprintf("%010d#", pull) }
+
+// Write adds the entry to its pull request's log.
 func (e Entry) Write() (store.Write, error) {
-	return Put(store.Key{Partition: auditPartition(e.Repo), Sort: e.ID}, 0, e)
+	return Put(store.Key{Partition: auditPartition(e.Repo), Sort: auditPrefix(e.Pull) + e.ID}, 0, e)
 }
 
-// ReadAudit returns the audit log of a repository, oldest first.
-func ReadAudit(ctx context.Context, s store.Store, repo string) ([]Entry, error) {
-	rows, err := store.All(ctx, s, auditPartition(repo), "")
+// ReadAudit returns the audit log of a pull request, oldest first.
+func ReadAudit(ctx context.Context, s store.Store, repo string, pull int) ([]Entry, error) {
+	rows, err := store.All(ctx, s, auditPartition(repo), auditPrefix(pull))
 	if err != nil {
 		return nil, err
 	}

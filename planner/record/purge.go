@@ -23,7 +23,10 @@ func PurgeRuns(ctx context.Context, s store.Store, before time.Time) error {
 		}
 		for _, row := range rows {
 			id, err := ulid.ParseStrict(row.Key.Sort)
-			if err != nil || !ulid.Time(id.Time()).Before(before) {
+			if err != nil {
+				return fmt.Errorf("purge run %s: %w", row.Key.Sort, err)
+			}
+			if !ulid.Time(id.Time()).Before(before) {
 				return nil // runs are listed by time
 			}
 			if err := purgeRun(ctx, s, row); err != nil {
@@ -48,7 +51,7 @@ func purgeRun(ctx context.Context, s store.Store, row store.Record) error {
 	}
 	if known && !rec.Closed {
 		for _, p := range rec.Projects {
-			if p.Run == run.ID {
+			if p.Run == run.ID || p.PlanRun == run.ID {
 				return nil
 			}
 		}

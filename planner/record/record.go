@@ -43,16 +43,18 @@ type Record struct {
 	Author string `json:"author"`
 	URL    string `json:"url"`
 
-	Head      string      `json:"head"` // head of the newest plan
-	Base      string      `json:"base"` // commit of the base branch it was planned on
-	BaseRef   string      `json:"base_ref"`
-	Merge     string      `json:"merge"` // the merge commit that was planned
-	Closed    bool        `json:"closed,omitempty"`
-	Merged    bool        `json:"merged,omitempty"`
-	Mode      policy.Mode `json:"mode"`
-	Automerge string      `json:"automerge,omitempty"` // merge, squash, rebase; "" for off
-	PlanJob   string      `json:"plan_job,omitempty"`  // job whose plans these are, once all have ended
-	ToldJob   string      `json:"told_job,omitempty"`  // job whose plans stand in a comment
+	Head       string      `json:"head"` // head of the newest plan
+	Base       string      `json:"base"` // commit of the base branch it was planned on
+	BaseRef    string      `json:"base_ref"`
+	Merge      string      `json:"merge"` // the merge commit that was planned
+	Closed     bool        `json:"closed,omitempty"`
+	Merged     bool        `json:"merged,omitempty"`
+	Mode       policy.Mode `json:"mode"`
+	Automerge  string      `json:"automerge,omitempty"`  // merge, squash, rebase; "" for off
+	Submodules bool        `json:"submodules,omitempty"` // checked out too
+	LFS        bool        `json:"lfs,omitempty"`        // likewise
+	PlanJob    string      `json:"plan_job,omitempty"`   // job whose plans these are, once all have ended
+	ToldJob    string      `json:"told_job,omitempty"`   // job whose plans stand in a comment
 
 	Projects []ProjectRecord `json:"projects"`          // in the order of their IDs
 	Waiting  []Waiting       `json:"waiting,omitempty"` // locks it waits for; then nothing is planned
@@ -73,9 +75,10 @@ type ProjectRecord struct {
 	Dir       string `json:"dir"`
 	Workspace string `json:"workspace"`
 	State     State  `json:"state"`
-	Epoch     int64  `json:"epoch"` // of its lock when it was planned
-	Run       string `json:"run"`   // newest run
-	Job       string `json:"job"`   // job that made the newest transition
+	Epoch     int64  `json:"epoch"`              // of its lock when it was planned
+	Run       string `json:"run"`                // newest run
+	PlanRun   string `json:"plan_run,omitempty"` // the run that made the plan
+	Job       string `json:"job"`                // job that made the newest transition
 
 	PlanDigest   string   `json:"plan_digest,omitempty"`   // of the plan file
 	ChangeDigest string   `json:"change_digest,omitempty"` // of what it would do; "" without changes
@@ -87,7 +90,8 @@ type ProjectRecord struct {
 	VarFiles     []string `json:"var_files,omitempty"`
 	Version      string   `json:"version,omitempty"` // wanted version of terraform
 	Backend      string   `json:"backend,omitempty"`
-	Extra        []string `json:"extra,omitempty"` // arguments of the plan
+	Extra        []string `json:"extra,omitempty"`    // arguments of the plan, beyond its own
+	AskedBy      string   `json:"asked_by,omitempty"` // who asked for it with them
 	Deleted      bool     `json:"deleted,omitempty"`
 	Note         string   `json:"note,omitempty"` // failure or reason, in words
 }
@@ -336,12 +340,16 @@ func (r *Record) Keys(only []string) []locks.Key {
 	return keys
 }
 
-// Runs returns the newest run of every project, by id.
+// Runs returns the newest run of every project and the one that made its plan,
+// by id.
 func (r *Record) Runs(ctx context.Context, s store.Store) (map[string]Run, error) {
 	var ids []string
 	for _, p := range r.Projects {
 		if p.Run != "" {
 			ids = append(ids, p.Run)
+		}
+		if p.PlanRun != "" && p.PlanRun != p.Run {
+			ids = append(ids, p.PlanRun)
 		}
 	}
 	return ReadRuns(ctx, s, ids)

@@ -10,10 +10,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"weir/planner/checkout"
 	"weir/planner/project"
+	"weir/planner/project/module"
 	"weir/planner/record"
 	"weir/planner/work"
 	"weir/policy"
@@ -40,6 +42,14 @@ func Request(repo string, pr PullRequest) checkout.Request {
 	}
 }
 
+// Again names the checkout of a merge that was planned, with all that was
+// checked out then.
+func Again(rec *record.Record, pr PullRequest) checkout.Request {
+	req := Request(rec.Repo, pr)
+	req.Submodules, req.LFS = rec.Submodules, rec.LFS
+	return req
+}
+
 // Finder finds scopes.
 type Finder struct {
 	Checkouts *checkout.Repos
@@ -47,14 +57,16 @@ type Finder struct {
 
 // Scope is what a plan job works on.
 type Scope struct {
-	Checkout  *checkout.Checkout
-	Set       *project.Set
-	Projects  []project.Project // touched by the pull request, or asked for, sorted by ID
-	Asked     []string          // IDs that the command names; nil: all
-	Mode      policy.Mode       // of the base branch
-	Automerge string            // of the base branch; "" for off
-	Failure   string            // why nothing can be planned, for people; then only Notes may be set beside it
-	Notes     []string          // what the reader should know, in sentences
+	Checkout        *checkout.Checkout
+	Submodules, LFS bool // what the base branch wants checked out beside the files
+	Set             *project.Set
+	Projects        []project.Project // touched by the pull request, or asked for, sorted by ID
+	Asked           []string          // IDs that the command names; nil: all
+	Mode            policy.Mode       // of the base branch
+	Automerge       string            // of the base branch; "" for off
+	Unknown         string            // why the command names no project here, for people
+	Failure         string            // why nothing can be planned, for people; then only Notes may be set beside it
+	Notes           []string          // what the reader should know, in sentences
 }
 
 // Find says what the pull request touches, or what a command names. What is
@@ -96,7 +108,14 @@ func (f Finder) Find(ctx context.Context, repo string, pr PullRequest, known *re
 
 	if base != nil && (base.Checkout.Submodules || base.Checkout.LFS) {
 		req.Submodules, req.LFS = base.Checkout.Submodules, base.Checkout.LFS
-		if co, err = f.Checkouts.Open(ctx, req); err != nil {
+		s.Submodules, s.LFS = req.Submodules, req.LFS
+		co, err = f.Checkouts.Open(ctx, req)
+		var bad *checkout.SubmoduleError
+		if errors.As(err, &bad) {
+			s.Failure = fmt.Sprintf("The submodule %s cannot be checked out: %s.", bad.Path, bad.Reason)
+			return s, nil
+		}
+		if err != nil {
 			return nil, err
 		}
 		s.Checkout = co
@@ -110,10 +129,14 @@ func (f Finder) Find(ctx context.Context, repo string, pr PullRequest, known *re
 	}
 	s.Projects = s.Set.Affected(co.Changed, before)
 	if pr.Merged {
-		s.Projects = slices.DeleteFunc(slices.Clone(s.Set.Projects), func(p project.Project) bool { return known.Project(p.ID()) == nil })
+		s.Projects = slices.DeleteFunc(slices.Clone(s.Set.Projects), func(p project.Project) bool {
+			return !slices.ContainsFunc(known.Projects, func(k record.ProjectRecord) bool { return k.Dir == p.Dir && k.Workspace == p.Workspace })
+		})
 	}
 	for _, problem := range s.Set.Told(co.Changed, s.Projects) {
-		s.Notes = append(s.Notes, problem.String())
+		if !s.terraformTells(problem) {
+			s.Notes = append(s.Notes, problem.String())
+		}
 	}
 	s.narrow(command)
 	return s, nil
@@ -138,19 +161,43 @@ func (f Finder) before(ctx context.Context, repo string, co *checkout.Checkout, 
 	if err != nil {
 		return nil, err
 	}
-	was := project.Tree{Read: func(name string) ([]byte, error) { return f.Checkouts.File(ctx, repo, co.Base, name) }}
+	var was project.Tree
+	var code []string
 	for _, name := range co.Changed {
-		if _, ok := slices.BinarySearch(names, name); ok {
-			was.Files = append(was.Files, name)
+		if _, ok := slices.BinarySearch(names, name); !ok {
+			continue
+		}
+		was.Files = append(was.Files, name)
+		if module.IsSource(name) {
+			code = append(code, name)
 		}
 	}
+	contents := sync.OnceValues(func() (map[string][]byte, error) { return f.Checkouts.Files(ctx, repo, co.Base, code...) })
+	was.Read = func(name string) ([]byte, error) {
+		files, err := contents()
+		if err != nil {
+			return nil, err
+		}
+		if content, ok := files[name]; ok {
+			return content, nil
+		}
+		return f.Checkouts.File(ctx, repo, co.Base, name)
+	}
 	return set.Before(cfg, co.Changed, was)
+}
+
+// terraformTells says that a problem is in a file of a project that is
+// planned: terraform will say so itself.
+func (s *Scope) terraformTells(problem project.Problem) bool {
+	return problem.File != "" && problem.File != project.File && slices.ContainsFunc(s.Projects, func(p project.Project) bool {
+		return p.Dir == path.Dir(problem.File) && !p.Deleted && p.Refused == ""
+	})
 }
 
 // narrow applies what a command names. A project that is named but not
 // touched is added; a name that fits nothing is the user's mistake.
 func (s *Scope) narrow(c *work.Command) {
-	if c == nil || c.Dir == "" && c.Workspace == "" && c.Project == "" {
+	if !c.Narrows() {
 		return
 	}
 	s.Asked = []string{}
@@ -167,7 +214,7 @@ func (s *Scope) narrow(c *work.Command) {
 	}
 	slices.SortFunc(s.Projects, func(a, b project.Project) int { return strings.Compare(a.ID(), b.ID()) })
 	if len(s.Asked) == 0 {
-		s.Failure = "There is no project " + Describe(c) + ". Projects here: " + ids(s.Set.Projects)
+		s.Unknown = fmt.Sprintf("There is no project with %s here. Projects: %s", Describe(c), ids(s.Set.Projects))
 	}
 }
 
@@ -182,14 +229,15 @@ func Selects(c *work.Command, id, dir, workspace string) bool {
 		(c.Workspace == "" || c.Workspace == workspace)
 }
 
+// Describe writes a command's options as they were written.
 func Describe(c *work.Command) string {
 	var parts []string
 	for _, part := range []struct{ flag, value string }{{"-p", c.Project}, {"-d", c.Dir}, {"-w", c.Workspace}} {
 		if part.value != "" {
-			parts = append(parts, part.flag+" "+part.value)
+			parts = append(parts, "`"+part.flag+" "+part.value+"`")
 		}
 	}
-	return strings.Join(parts, " ")
+	return strings.Join(parts, ", ")
 }
 
 func ids(projects []project.Project) string {
@@ -216,9 +264,8 @@ func (f Finder) BaseConfig(ctx context.Context, repo, base string) (cfg *project
 	if err != nil {
 		return nil, "", err
 	}
-	cfg, bad := project.Parse(project.File, data)
-	if bad != nil {
-		return nil, bad.Error(), nil
+	if cfg, err = project.Parse(project.File, data); err != nil {
+		return nil, err.Error(), nil //nolint:nilerr // a mistake in weir.yaml is told, and no error of ours
 	}
 	return cfg, "", nil
 }

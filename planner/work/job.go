@@ -57,8 +57,7 @@ type Job struct {
 // full says whether the job is about the whole pull request, in the way that
 // an event is, and not narrowed by what a person asked for.
 func (j Job) full() bool {
-	c := j.Command
-	return c == nil || c.Dir == "" && c.Workspace == "" && c.Project == "" && len(c.Extra) == 0
+	return j.Command == nil || !j.Command.Narrows() && len(j.Command.Extra) == 0
 }
 
 // Command narrows a job to what a person asked for. Empty fields mean all.
@@ -68,6 +67,12 @@ type Command struct {
 	Project   string   `json:"project,omitempty"`
 	Extra     []string `json:"extra,omitempty"`   // arguments after --
 	Comment   int64    `json:"comment,omitempty"` // id of the comment that held it
+}
+
+// Narrows reports whether the command names projects. Without a command, or
+// with one that names none, a job is about all.
+func (c *Command) Narrows() bool {
+	return c != nil && (c.Dir != "" || c.Workspace != "" || c.Project != "")
 }
 
 // State of a job.
