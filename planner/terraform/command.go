@@ -143,7 +143,9 @@ func (r *Runner) inherited() map[string]string {
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			// OpenTofu would tell so with each command, in the middle of its data.
-			r.limit().Log.Warn("terraform's own configuration file does not exist", slog.String("TF_CLI_CONFIG_FILE", name))
+			r.missingConfig.Do(func() {
+				r.limit().Log.Warn("terraform's own configuration file, which TF_CLI_CONFIG_FILE names, does not exist", slog.String("file", name))
+			})
 			delete(env, configFile)
 		} else {
 			env[configFile] = path

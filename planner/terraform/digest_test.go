@@ -1,6 +1,8 @@
 package terraform
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -58,6 +60,23 @@ output "id" { value = terraform_data.a.id }
 	outside := summary(map[string]string{"shared/x": "", "p/main.tf": strings.Replace(open, "= terraform_data.known.id", "= \"${terraform_data.known.id}${file(\"../shared/x\")}\"", 1)})
 	if !strings.HasSuffix(outside.Opaque, "every file of the repository") {
 		t.Errorf("opaque: %q", outside.Opaque)
+	}
+}
+
+// An empty state is like every other empty state, and yet another one.
+func TestI3_AnotherBackendIsAnotherChange(t *testing.T) {
+	b := newBench(t, map[string]string{"p/main.tf": "resource \"terraform_data\" \"a\" {}\n"})
+	states, digests := t.TempDir(), map[string]string{}
+	for _, name := range []string{"one", "two", "one"} {
+		b.write(map[string]string{"p/backend.tf": fmt.Sprintf(localBackend, filepath.Join(states, name), filepath.Join(states, "d"))})
+		plan, _ := b.plan(b.target("p"))
+		if known, ok := digests[name]; ok && known != plan.Summary.ChangeDigest {
+			t.Errorf("%s: the same plan twice has two digests", name)
+		}
+		digests[name] = plan.Summary.ChangeDigest
+	}
+	if digests["one"] == digests["two"] {
+		t.Error("an approval would outlive that the state is another")
 	}
 }
 

@@ -34,8 +34,11 @@ type Runner struct {
 	Log         *slog.Logger    // nil: nothing is logged
 	Environ     func() []string // the server's environment; nil: os.Environ
 
-	once      sync.Once
-	children  *child.Limit
+	once     sync.Once
+	children *child.Limit
+
+	missingConfig sync.Once // that it is missing is told once
+
 	busy      sync.Map // name to chan struct{}: see hold
 	versions  sync.Map // identity of a binary to its version
 	generated sync.Map // path of a lock file that weir had terraform write, to its content

@@ -18,6 +18,8 @@ import (
 //
 //   - each resource with an action, move or import: address, provider and its
 //     configuration, actions, values before and after, sensitive ones too;
+//   - where the state is, as far as the code says it: the same resources
+//     created in another state are another change;
 //   - outputs that change, and the text of those whose value is open;
 //   - of the providers, when any resource changes: their configuration (the
 //     text of the root module's provider blocks, the locals they refer to, all
@@ -62,6 +64,12 @@ func digest(plan *tfjson.Plan, code Code, key []byte) (string, string) {
 	d := digester{mac, json.NewEncoder(mac)}
 	d.add("weir change digest", 1)
 
+	if code.Backend != "" {
+		d.add("backend", code.Backend)
+	}
+	if code.Moving {
+		d.add("variables", plan.Variables)
+	}
 	index := indexConfig(plan.Config)
 	var open opaque
 	changes := slices.DeleteFunc(slices.Clone(plan.ResourceChanges), func(rc *tfjson.ResourceChange) bool { return !matters(rc) })

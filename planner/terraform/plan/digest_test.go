@@ -188,6 +188,24 @@ func TestI3_ChangeDigestCoversCodeThatDecides(t *testing.T) {
 	}
 }
 
+// Two states may be equal, such as empty, and are two all the same.
+func TestI3_ChangeDigestCoversTheBackend(t *testing.T) {
+	of := func(text string, change func(*Code)) string {
+		c := code
+		change(&c)
+		return summary(t, text, c).ChangeDigest
+	}
+	one, other := func(c *Code) { c.Backend = "1" }, func(c *Code) { c.Backend = "2" }
+	if of(base, one) == of(base, other) || of(base, one) == of(base, func(*Code) {}) {
+		t.Error("another backend does not change the digest")
+	}
+	moving := func(c *Code) { c.Backend, c.Moving = "1", true }
+	us := edit(t, base, `"variables":{"region":{"value":"eu"}}`, `"variables":{"region":{"value":"us"}}`)
+	if of(base, moving) == of(us, moving) {
+		t.Error("a variable of the backend's does not change the digest")
+	}
+}
+
 // The usual: a region from a variable. Not the module's code, but what the
 // provider block says and what the variables are decides.
 func TestI3_ChangeDigestCoversComputedProviders(t *testing.T) {

@@ -10,6 +10,8 @@ type Code struct {
 	Tree   string // the tree of the whole checkout
 
 	Providers string            // hash of the root module's provider blocks and of what they refer to; "" where that cannot be told
+	Backend   string            // hash of what says where the state is; "" where nothing does
+	Moving    bool              // variables take part in that
 	Outputs   map[string]string // the same of each root output; outputs that refer to more than their own text tells are missing
 	Versions  string            // the providers' versions, as the lock file has them
 	Remote    string            // hash of the files of downloaded modules; "" where there are none

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -47,6 +48,8 @@ type Module struct {
 	outputs       map[string]hclsyntax.Node // of the root module
 	locals        map[string]hclsyntax.Node
 	providerNodes []hclsyntax.Node
+	backendNodes  []hclsyntax.Node
+	backendFiles  []string          // hashes of files of the root module that may say where the state is
 	source        map[string][]byte // files of the root module by name
 	opaqueRoot    bool              // a file of the root module could not be judged
 }
@@ -86,6 +89,8 @@ func Sum(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+var saysState = regexp.MustCompile(`backend|cloud|encryption`)
+
 func (s *Module) unjudged(root bool, name string, content []byte) {
 	s.init["file "+name+" "+Sum(string(content))] = true
 	s.modules, s.Downloads = true, true
@@ -98,6 +103,9 @@ func (s *Module) unjudged(root bool, name string, content []byte) {
 		if root && s.Backend == "" && bytes.Contains(content, []byte(`"`+backend+`"`)) {
 			s.Backend = backend
 		}
+	}
+	if root && saysState.Match(content) {
+		s.backendFiles = append(s.backendFiles, Sum(string(content)))
 	}
 }
 
@@ -186,6 +194,9 @@ func (s *Module) block(block *hclsyntax.Block, dir string, root bool, local map[
 	case "terraform":
 		s.init[dir+" "+s.text(block)] = true
 		for _, inner := range block.Body.Blocks {
+			if root && saysState.MatchString(inner.Type) {
+				s.backendNodes = append(s.backendNodes, inner)
+			}
 			switch {
 			case inner.Type == "backend" && root && len(inner.Labels) == 1:
 				s.Backend = inner.Labels[0]

@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -135,6 +136,7 @@ func (s *Module) pure(node hclsyntax.Node) bool {
 // Fill adds what the code says to the identities that the caller gave.
 func (s *Module) Fill(code plan.Code) plan.Code {
 	code.Providers = s.slice(false, s.providerNodes...)
+	code.Backend, code.Moving = s.whereTheStateIs()
 	code.Outputs = map[string]string{}
 	for name, node := range s.outputs {
 		if sum := s.slice(true, node); sum != "" {
@@ -143,6 +145,30 @@ func (s *Module) Fill(code plan.Code) plan.Code {
 	}
 	code.ReadsOutside, code.Hidden, code.RemovedRuns = s.readsOutside, s.hidden, s.removedRuns
 	return code
+}
+
+// whereTheStateIs is the hash of what says it, "" where nothing does, and
+// whether variables take part. Where locals that it refers to cannot be
+// followed, every file of the root module counts.
+func (s *Module) whereTheStateIs() (sum string, moving bool) {
+	if len(s.backendNodes)+len(s.backendFiles) == 0 {
+		return "", false
+	}
+	parts := slices.Sorted(slices.Values(s.backendFiles))
+	for _, node := range s.backendNodes {
+		parts = append(parts, s.text(node))
+		moving = moving || len(references(node)) > 0
+	}
+	if moving {
+		own := s.slice(false, s.backendNodes...)
+		if own == "" {
+			for _, name := range slices.Sorted(maps.Keys(s.source)) {
+				own = Sum(own, string(s.source[name]))
+			}
+		}
+		parts = append(parts, own)
+	}
+	return Sum(parts...), moving
 }
 
 func (s *Module) text(node hclsyntax.Node) string {

@@ -233,6 +233,43 @@ locals {
 	}
 }
 
+func TestI3_WhereTheStateIs(t *testing.T) {
+	fill := func(files map[string]string) plan.Code { return scan(t, files).Fill(plan.Code{}) }
+	const bucket = "terraform {\n  backend \"s3\" {\n    key = \"one\"\n  }\n}\n"
+	want := fill(map[string]string{"p/a.tf": bucket})
+	for _, test := range []struct {
+		name  string
+		files map[string]string
+		same  bool
+	}{
+		{"the same in another file, among other things", map[string]string{"p/b.tf": "# hello\nlocals { x = 1 }\n" + bucket}, true},
+		{"another key", map[string]string{"p/a.tf": strings.Replace(bucket, "one", "two", 1)}, false},
+		{"another kind", map[string]string{"p/a.tf": strings.Replace(bucket, "s3", "gcs", 1)}, false},
+		{"one more in an override", map[string]string{"p/a.tf": bucket, "p/x_override.tf": strings.Replace(bucket, "one", "two", 1)}, false},
+		{"one more in JSON", map[string]string{"p/a.tf": bucket, "p/x_override.tf.json": `{"terraform":{"backend":{"s3":{"key":"two"}}}}`}, false},
+		{"encryption", map[string]string{"p/a.tf": bucket, "p/b.tf": "terraform {\n  encryption {}\n}\n"}, false},
+		{"none", map[string]string{"p/a.tf": ""}, false},
+	} {
+		if got := fill(test.files); (got.Backend == want.Backend) != test.same || got.Moving {
+			t.Errorf("%s: equal: %v, want %v; moving: %v", test.name, !test.same, test.same, got.Moving)
+		}
+	}
+	// OpenTofu lets variables and locals say it.
+	moved := func(text string) plan.Code {
+		return fill(map[string]string{"p/a.tf": strings.Replace(bucket, `"one"`, "local.key", 1), "p/l.tf": text})
+	}
+	one, two := moved("locals {\n  key = var.x\n}\n"), moved("locals {\n  key = \"${var.x}2\"\n}\n")
+	if one.Backend == two.Backend || !one.Moving {
+		t.Error("another local does not make another backend")
+	}
+	if a, b := moved("locals {\n  key = module.m.x\n}\n"), moved("locals {\n  key = module.m.y\n}\n"); a.Backend == b.Backend {
+		t.Error("a local that cannot be followed hides another backend")
+	}
+	if got := fill(map[string]string{"p/a.tf": ""}); got.Backend != "" {
+		t.Errorf("without a backend: %q", got.Backend)
+	}
+}
+
 func TestI3_SliceOfOutputs(t *testing.T) {
 	code := scan(t, map[string]string{"p/a.tf": `
 output "plain" { value = x_y.z.id }
