@@ -78,14 +78,15 @@ func (g *Client) PostComment(ctx context.Context, repo string, number int, body 
 // none. It reads from the newest page to the oldest, since what it looks for
 // is nearly always new.
 func (g *Client) findComment(ctx context.Context, repo string, number int, path, line string) (*Comment, error) {
-	self, _, err := g.Self(ctx)
+	self, err := g.self(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var found *Comment
 	look := func(page []*github.IssueComment) {
 		for _, c := range page {
-			if firstLine(c.GetBody()) == line && isOwn(c.User, self) {
+			// Of copies the oldest is what they were copied from.
+			if firstLine(c.GetBody()) == line && self.wrote(c.User) && (found == nil || c.GetID() < found.ID) {
 				one := asComment(c)
 				found = &one
 			}
@@ -98,8 +99,9 @@ func (g *Client) findComment(ctx context.Context, repo string, number int, path,
 	}
 	// From the last page backwards, a comment that is deleted meanwhile
 	// moves the others towards pages that are still to be read. Those that
-	// are added are on pages after the last.
-	newest := last
+	// are added are on pages after the last. GitHub does not always tell
+	// which page is the last one; then the next one leads there.
+	newest := max(last, next)
 	for newest > 0 && found == nil {
 		next, _, err := rest.Page(ctx, g.api, repo, what, list, newest, look)
 		if err != nil {
@@ -116,15 +118,6 @@ func (g *Client) findComment(ctx context.Context, repo string, number int, path,
 		}
 	}
 	return found, nil
-}
-
-// isOwn reports whether an account is weir's. Where GitHub does not tell weir
-// its own login it acts as some App, whose comments are a bot's.
-func isOwn(u *github.User, self string) bool {
-	if self == "" {
-		return u.GetType() == "Bot"
-	}
-	return strings.EqualFold(u.GetLogin(), self)
 }
 
 func firstLine(body string) string {

@@ -133,6 +133,9 @@ func TestI5_OnlyOwnCommentsCount(t *testing.T) {
 		"another bot":                   {asApp, "weir[bot]", "copy[bot]", false},
 		"nobody known: a bot":           {withToken, "", "github-actions[bot]", true},
 		"nobody known: a user":          {withToken, "", "mallory", false},
+		"a server without users":        {withoutUsers, "", "somebody", true},
+		"an App that is not told":       {appUntold, "weir[bot]", "weir[bot]", true},
+		"the same, by a user":           {appUntold, "weir[bot]", "mallory", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			apart(t, func(t *testing.T, ctx context.Context, h *host) {
@@ -146,6 +149,53 @@ func TestI5_OnlyOwnCommentsCount(t *testing.T) {
 					t.Errorf("found it: %v, want %v", found, test.found)
 				}
 			})
+		})
+	}
+}
+
+func withoutUsers(t *testing.T, h *host) *Client {
+	t.Helper()
+	h.noUsers = true
+	return withToken(t, h)
+}
+
+func appUntold(t *testing.T, h *host) *Client {
+	t.Helper()
+	h.noUsers = true
+	return asApp(t, h)
+}
+
+// TestI5_CopiesOfAComment lets somebody copy weir's comment, where nobody can
+// tell who wrote which.
+func TestI5_CopiesOfAComment(t *testing.T) {
+	apart(t, func(t *testing.T, ctx context.Context, h *host) {
+		g := withoutUsers(t, h)
+		own, err := g.PostComment(ctx, "acme/app", 1, body, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.say("mallory", body+" that I wrote")
+		if got, err := g.PostComment(ctx, "acme/app", 1, body, false); err != nil || got.ID != own.ID {
+			t.Errorf("took %+v for weir's, %v", got, err)
+		}
+	})
+}
+
+// TestCommentIsFoundWithoutALastPage reads lists whose end nobody tells.
+func TestCommentIsFoundWithoutALastPage(t *testing.T) {
+	for _, at := range []int{0, 150, 549} {
+		apart(t, func(t *testing.T, ctx context.Context, h *host) {
+			h.noLast = true
+			for i := range 550 {
+				text := "hello"
+				if i == at {
+					text = body
+				}
+				h.say(h.self, text)
+			}
+			if _, err := withToken(t, h).PostComment(ctx, "acme/app", 1, body, false); err != nil || len(h.comments) != 550 {
+				t.Errorf("%d: %v, %d comments, want 550", at, err, len(h.comments))
+			}
 		})
 	}
 }

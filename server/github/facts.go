@@ -38,7 +38,7 @@ func (g *Client) PullRequest(ctx context.Context, repo string, number int) (plan
 	p := planner.PullRequest{
 		Pull: policy.Pull{
 			Number: pr.GetNumber(), Author: login(pr.User), Head: head.GetSHA(), Base: base.GetRef(), Draft: pr.GetDraft(),
-			Open: pr.GetState() == "open", Merged: pr.GetMerged(), Mergeable: pr.Mergeable, MergeableState: pr.GetMergeableState(),
+			Open: pr.GetState() == "open", Merged: pr.GetMerged() || pr.MergedAt != nil, Mergeable: pr.Mergeable, MergeableState: pr.GetMergeableState(),
 		},
 		Title: pr.GetTitle(), URL: pr.GetHTMLURL(), HeadRef: head.GetRef(), BaseSHA: base.GetSHA(),
 		Fork:      isFork(head.GetRepo(), base.GetRepo()),
@@ -102,12 +102,12 @@ func (g *Client) Reviews(ctx context.Context, repo string, number int) ([]policy
 	err = rest.Pages(ctx, g.api, repo, "list reviews of "+pull(repo, number), rest.Get(path, nil), func(page []*github.PullRequestReview) {
 		for _, r := range page {
 			state := strings.ToLower(r.GetState())
-			if state == "pending" || seen[r.GetID()] {
+			if state == "pending" || r.ID != nil && seen[r.GetID()] {
 				continue
 			}
 			seen[r.GetID()] = true
 			reviews = append(reviews, policy.Review{
-				ID: r.GetID(), Author: login(r.User), Bot: r.GetUser().GetType() == "Bot",
+				ID: r.GetID(), Author: login(r.User), Bot: r.GetUser().GetType() == "Bot" || strings.HasSuffix(login(r.User), "[bot]"),
 				State: state, Commit: r.GetCommitID(), Submitted: r.GetSubmittedAt().Time,
 			})
 		}

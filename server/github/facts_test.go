@@ -55,15 +55,20 @@ func TestPullRequest(t *testing.T) {
 		body m
 		want func(p *planner.PullRequest)
 	}{
-		"plain":          {nil, func(*planner.PullRequest) {}},
-		"draft":          {m{"draft": true, "mergeable_state": "draft"}, func(p *planner.PullRequest) { p.Draft, p.MergeableState = true, "draft" }},
-		"conflict":       {m{"mergeable": false, "mergeable_state": "dirty"}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = &no, "dirty" }},
-		"not known":      {m{"mergeable": nil, "mergeable_state": "unknown"}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = nil, "unknown" }},
-		"merged":         {m{"state": "closed", "merged": true, "merge_commit_sha": "mc"}, func(p *planner.PullRequest) { p.Open, p.Merged, p.MergedAs = false, true, "mc" }},
-		"closed":         {m{"state": "closed"}, func(p *planner.PullRequest) { p.Open = false }},
-		"fork":           {m{"head": m{"ref": "bucket", "sha": "h1", "repo": m{"id": 6}}}, func(p *planner.PullRequest) { p.Fork = true }},
-		"fork gone":      {m{"head": m{"ref": "bucket", "sha": "h1", "repo": nil}}, func(p *planner.PullRequest) { p.Fork = true }},
-		"deleted author": {m{"user": nil}, func(p *planner.PullRequest) { p.Author = "ghost" }},
+		"plain":     {nil, func(*planner.PullRequest) {}},
+		"draft":     {m{"draft": true, "mergeable_state": "draft"}, func(p *planner.PullRequest) { p.Draft, p.MergeableState = true, "draft" }},
+		"conflict":  {m{"mergeable": false, "mergeable_state": "dirty"}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = &no, "dirty" }},
+		"not known": {m{"mergeable": nil, "mergeable_state": "unknown"}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = nil, "unknown" }},
+		"merged":    {m{"state": "closed", "merged": true, "merge_commit_sha": "mc"}, func(p *planner.PullRequest) { p.Open, p.Merged, p.MergedAs = false, true, "mc" }},
+		"merged, by its time": {
+			m{"state": "closed", "merged": nil, "merged_at": "2026-02-03T04:05:06Z", "merge_commit_sha": "mc"},
+			func(p *planner.PullRequest) { p.Open, p.Merged, p.MergedAs = false, true, "mc" },
+		},
+		"no word of whether it merges": {m{"mergeable": nil, "mergeable_state": nil, "merged": nil, "draft": nil}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = nil, "" }},
+		"closed":                       {m{"state": "closed"}, func(p *planner.PullRequest) { p.Open = false }},
+		"fork":                         {m{"head": m{"ref": "bucket", "sha": "h1", "repo": m{"id": 6}}}, func(p *planner.PullRequest) { p.Fork = true }},
+		"fork gone":                    {m{"head": m{"ref": "bucket", "sha": "h1", "repo": nil}}, func(p *planner.PullRequest) { p.Fork = true }},
+		"deleted author":               {m{"user": nil}, func(p *planner.PullRequest) { p.Author = "ghost" }},
 		"credentials in a URL": {
 			m{"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://x:y@github.example/acme/app.git"}}},
 			func(*planner.PullRequest) {},
@@ -106,6 +111,7 @@ func TestReviews(t *testing.T) {
 			m{"id": 3, "user": nil, "state": "APPROVED", "commit_id": nil, "submitted_at": at(3)},
 			m{"id": 5, "user": m{"login": "carol"}, "state": "PENDING"},
 			m{"id": 6, "user": m{"login": "dave"}, "state": "DISMISSED", "commit_id": "h2", "submitted_at": at(10)},
+			m{"id": 7, "user": m{"login": "untyped[bot]"}, "state": "APPROVED", "commit_id": "h2", "submitted_at": at(10)},
 		}
 		for i := range 250 {
 			reviews = append(reviews, m{"id": 100 + i, "user": m{"login": "eve"}, "state": "COMMENTED", "commit_id": "h3", "submitted_at": at(11)})
@@ -123,11 +129,12 @@ func TestReviews(t *testing.T) {
 			{ID: 3, Author: "ghost", State: "approved", Submitted: sec(3)},
 			{ID: 4, Author: "bob", State: "changes_requested", Commit: "h2", Submitted: sec(9)},
 			{ID: 6, Author: "dave", State: "dismissed", Commit: "h2", Submitted: sec(10)},
+			{ID: 7, Author: "untyped[bot]", Bot: true, State: "approved", Commit: "h2", Submitted: sec(10)},
 		}
-		if len(got) != 255 || got[254].ID != 349 {
-			t.Fatalf("%d reviews, want 255", len(got))
+		if len(got) != 256 || got[255].ID != 349 {
+			t.Fatalf("%d reviews, want 256", len(got))
 		}
-		if d := gocmp.Diff(want, got[:5]); d != "" {
+		if d := gocmp.Diff(want, got[:6]); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
@@ -295,6 +302,43 @@ func TestChecks(t *testing.T) {
 				if got := strings.Join(some, ", "); !strings.Contains(got, "weir/plan failure, build pending, queue pending") ||
 					!strings.Contains(got, "ci/old pending, weirdo pending") {
 					t.Errorf("others: %s", got)
+				}
+			})
+		})
+	}
+}
+
+// TestHiddenChecks keeps what weir may not look at from passing for good.
+func TestHiddenChecks(t *testing.T) {
+	success := []policy.Check{{Name: "ci/old", State: "success"}}
+	runs := policy.Check{Name: "the list of check runs", State: "hidden from weir"}
+	statuses := policy.Check{Name: "the list of commit statuses", State: "hidden from weir"}
+	for name, test := range map[string]struct {
+		path   string // below commits/h1/
+		status int
+		want   []policy.Check
+		fails  bool
+	}{
+		"check runs forbidden": {"check-runs", http.StatusForbidden, append([]policy.Check{runs}, success...), false},
+		"check runs missing":   {"check-runs", http.StatusNotFound, append([]policy.Check{runs}, success...), false},
+		"statuses forbidden":   {"status", http.StatusForbidden, []policy.Check{statuses}, false},
+		"no answer":            {"check-runs", http.StatusBadGateway, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			apart(t, func(t *testing.T, ctx context.Context, h *host) {
+				h.statuses = []m{{"context": "ci/old", "state": "success"}}
+				h.objects["GET commits/h1/"+test.path] = fixed(test.status, m{"message": "Resource not accessible by personal access token"})
+				got, _, err := withToken(t, h).Checks(ctx, "acme/app", "h1", "main")
+				if (err != nil) != test.fails {
+					t.Error(err)
+				}
+				if d := gocmp.Diff(test.want, got); d != "" {
+					t.Errorf("(-want +got):\n%s", d)
+				}
+				for _, c := range got {
+					if c.Good() != (c.Name == "ci/old") {
+						t.Errorf("%+v is good: %v", c, c.Good())
+					}
 				}
 			})
 		})

@@ -35,6 +35,8 @@ type host struct {
 	lists    map[string][]any        // paged, by path below the repository
 	objects  map[string]http.Handler // by method and path below the repository
 	graph    func(query string) (int, any)
+	noUsers  bool     // GitHub tells nobody who they are
+	noLast   bool     // Link headers name the next page alone
 	folded   []string // queries of GraphQL
 
 	// fault is asked before a request is answered; with after it is let
@@ -110,6 +112,17 @@ func page[T any](w http.ResponseWriter, r *http.Request, all []T, wrap func([]T)
 	answer(w, http.StatusOK, wrap(all[from:min(from+per, len(all))]))
 }
 
+// nextOnly leaves only the next page in Link headers, as GitHub does where it
+// does not count what there is.
+type nextOnly struct{ http.ResponseWriter }
+
+func (w nextOnly) WriteHeader(status int) {
+	if next, _, ok := strings.Cut(w.Header().Get("Link"), ", "); ok {
+		w.Header().Set("Link", next)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -145,7 +158,11 @@ func (h *host) serve(w http.ResponseWriter, r *http.Request, path string) {
 	switch {
 	case path == "/user" && h.self != "" && !h.bot:
 		answer(w, http.StatusOK, map[string]string{"login": h.self})
-	case path == "/app":
+	case path == "/user" && h.noUsers:
+		refuse(w, http.StatusNotFound, "Not Found")
+	case path == "/user":
+		refuse(w, http.StatusForbidden, "Resource not accessible by integration")
+	case path == "/app" && !h.noUsers:
 		answer(w, http.StatusOK, map[string]string{"slug": strings.TrimSuffix(h.self, "[bot]")})
 	case path == "installation":
 		answer(w, http.StatusOK, map[string]int64{"id": 7})
@@ -158,6 +175,9 @@ func (h *host) serve(w http.ResponseWriter, r *http.Request, path string) {
 		answer(w, status, v)
 
 	case key == "GET issues/1/comments":
+		if h.noLast {
+			w = nextOnly{w}
+		}
 		page(w, r, h.comments, func(p []comment) any { return p })
 	case key == "POST issues/1/comments":
 		answer(w, http.StatusCreated, h.say(h.self, text))

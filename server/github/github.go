@@ -5,8 +5,11 @@ package github
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/google/go-github/v60/github"
 
 	"weir/server/github/rest"
 )
@@ -50,6 +53,21 @@ type Client struct {
 type identity struct {
 	login string // "" where GitHub does not tell
 	appID int64  // 0 with a token
+	alone bool   // nobody else's login is told apart from weir's own
+}
+
+// wrote reports whether an account is weir's. Where GitHub does not tell weir
+// its own login it acts as some App, whose comments are a bot's. A server that
+// knows no users at all cannot tell; what is asked of it is then by weir if it
+// names a job of weir's, whose id nobody knew before.
+func (who *identity) wrote(u *github.User) bool {
+	switch {
+	case who.login != "":
+		return strings.EqualFold(u.GetLogin(), who.login)
+	case who.alone:
+		return true
+	}
+	return u.GetType() == "Bot" || strings.HasSuffix(u.GetLogin(), "[bot]")
 }
 
 // New returns a Client. It asks GitHub nothing. What is wrong with the
@@ -81,19 +99,28 @@ func (g *Client) Remember(repo string, installation int64) { g.api.Remember(repo
 // does not tell, as with the token of a workflow), and the App's id (0 with a
 // token). It asks GitHub once.
 func (g *Client) Self(ctx context.Context) (login string, appID int64, err error) {
+	who, err := g.self(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	return who.login, who.appID, nil
+}
+
+func (g *Client) self(ctx context.Context) (*identity, error) {
 	g.mu.Lock()
 	who := g.who
 	g.mu.Unlock()
 	if who != nil {
-		return who.login, who.appID, nil
+		return who, nil
 	}
-	if who, err = g.askSelf(ctx); err != nil {
-		return "", 0, err
+	who, err := g.askSelf(ctx)
+	if err != nil {
+		return nil, err
 	}
 	g.mu.Lock()
 	g.who = who
 	g.mu.Unlock()
-	return who.login, who.appID, nil
+	return who, nil
 }
 
 func (g *Client) askSelf(ctx context.Context) (*identity, error) {
@@ -102,20 +129,26 @@ func (g *Client) askSelf(ctx context.Context) (*identity, error) {
 			Slug string `json:"slug"`
 		}
 		err := g.api.AsSelf(ctx, "ask who weir is", rest.Get("app", &app))
-		if err != nil {
+		if err != nil && rest.StatusOf(err) != http.StatusNotFound {
 			return nil, err
 		}
-		return &identity{login: app.Slug + "[bot]", appID: g.api.AppID()}, nil
+		who := &identity{appID: g.api.AppID()}
+		if app.Slug != "" {
+			who.login = app.Slug + "[bot]"
+		}
+		return who, nil
 	}
 	var user struct {
 		Login string `json:"login"`
 	}
 	err := g.api.AsSelf(ctx, "ask who weir is", rest.Get("user", &user))
-	if s := rest.StatusOf(err); s == http.StatusForbidden || s == http.StatusNotFound {
+	switch status := rest.StatusOf(err); {
+	case status == http.StatusForbidden:
 		return &identity{}, nil // a token without a user
-	}
-	if err != nil {
+	case status == http.StatusNotFound:
+		return &identity{alone: true}, nil
+	case err != nil:
 		return nil, err
 	}
-	return &identity{login: user.Login}, nil
+	return &identity{login: user.Login, alone: user.Login == ""}, nil
 }

@@ -204,9 +204,9 @@ func failureOf(err error) failure {
 	case errors.As(err, &stalled):
 		return failure{message: "rate limit", until: time.Now().Add(2 * longestWait), unsent: true}
 	case errors.As(err, &exhausted) && exhausted.ResetTime != nil:
-		return failure{status: http.StatusForbidden, message: "rate limit", until: *exhausted.ResetTime, unsent: true}
+		return failure{status: http.StatusForbidden, message: "rate limit", until: endOf(*exhausted.ResetTime), unsent: true}
 	case errors.As(err, &primary):
-		return failure{status: http.StatusForbidden, message: primary.Message, until: primary.Rate.Reset.Time, unsent: true}
+		return failure{status: http.StatusForbidden, message: primary.Message, until: endOf(primary.Rate.Reset.Time), unsent: true}
 	case errors.As(err, &secondary):
 		wait := longestWait
 		if secondary.RetryAfter != nil {
@@ -232,6 +232,14 @@ func failureOf(err error) failure {
 	return failure{message: "no answer from GitHub: " + err.Error()}
 }
 
+// endOf returns when a rate limit ends, by a header that may have been missing.
+func endOf(reset time.Time) time.Time {
+	if reset.Unix() <= 0 {
+		return time.Now().Add(longestWait)
+	}
+	return reset
+}
+
 // failureOfAnswer reads status, message and rate limits of an answer.
 func failureOfAnswer(resp *http.Response) failure {
 	f := failure{status: resp.StatusCode}
@@ -248,8 +256,8 @@ func failureOfAnswer(resp *http.Response) failure {
 	case err == nil:
 		f.until = time.Now().Add(time.Duration(after) * time.Second)
 	case resp.Header.Get("X-RateLimit-Remaining") == "0":
-		reset, _ := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64) // 0, long ago, if it is not told
-		f.until = time.Unix(reset, 0)
+		reset, _ := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64) // 0 if it is not told
+		f.until = endOf(time.Unix(reset, 0))
 	case f.status == http.StatusTooManyRequests:
 		f.until = time.Now().Add(longestWait)
 	}

@@ -121,6 +121,15 @@ func TestRepetitionAndLimits(t *testing.T) {
 		{"primary limit without a resource", post, func() []http.HandlerFunc {
 			return []http.HandlerFunc{status(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", reset(40*time.Second))}
 		}, want{calls: 2, ok: true, least: 40 * time.Second, most: 45 * time.Second}},
+		{"primary limit without a reset", post, func() []http.HandlerFunc {
+			return []http.HandlerFunc{status(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Resource", "core")}
+		}, want{calls: 2, ok: true, least: time.Minute, most: 65 * time.Second}},
+		{"a date to try again after", post, func() []http.HandlerFunc {
+			return []http.HandlerFunc{secondary("Retry-After", time.Now().Add(30*time.Second).UTC().Format(http.TimeFormat))}
+		}, want{calls: 2, ok: true, least: 29 * time.Second, most: 35 * time.Second}},
+		{"forbidden, with a rate limit that is not used up", post, func() []http.HandlerFunc {
+			return []http.HandlerFunc{status(403, "X-RateLimit-Remaining", "12", "X-RateLimit-Reset", reset(40*time.Minute))}
+		}, want{calls: 1, status: 403}},
 		{"primary limit, long", post, func() []http.HandlerFunc {
 			return []http.HandlerFunc{status(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Resource", "core", "X-RateLimit-Reset", reset(40*time.Minute))}
 		}, want{calls: 1, limited: true}},

@@ -63,6 +63,9 @@ func (e *RateLimitError) Error() string {
 	return fmt.Sprintf("%s: GitHub's rate limit is used up until %s", e.What, e.Until.UTC().Format(time.RFC3339))
 }
 
+// Later returns the time before which it makes no sense to try again.
+func (e *RateLimitError) Later() time.Time { return e.Until }
+
 // UnsupportedError says that this GitHub does not offer something.
 type UnsupportedError struct{ What string }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -136,6 +137,10 @@ func (w *wire) answer(out *http.Request) (*http.Response, error) {
 	}
 	if isSecondary(resp, body) && resp.Header.Get("Retry-After") == "" {
 		resp.Header.Set("Retry-After", quietTime)
+	}
+	// RFC 9110 allows a date too, which the libraries above do not read.
+	if at, err := http.ParseTime(resp.Header.Get("Retry-After")); err == nil {
+		resp.Header.Set("Retry-After", strconv.Itoa(int(max(time.Until(at), 0)/time.Second)+1))
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	resp.ContentLength = int64(len(body))
