@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -29,6 +30,11 @@ type Options struct {
 	Out     io.Writer // the story
 	Log     io.Writer // what the server logs; shown where a step fails, and with WEIR_LOG_LEVEL=debug
 	Listen  string    // of the server; "" for 127.0.0.1 and a free port
+
+	// What tests vary.
+	token   bool                // weir speaks with a token, not as an App
+	slow    bool                // GitHub works out later whether a pull request can be merged
+	between func(string) string // puts something between weir and the API at a URL, and returns its URL
 }
 
 // Run plays the demo. Without Once it then keeps running until ctx ends, so
@@ -46,7 +52,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer logFile.Close()
 
-	box, err := startSandbox(dir)
+	box, err := startSandbox(dir, o)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -65,7 +71,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}()
 	box.SetHook(sandbox.Hook{URL: srv.URL() + "/webhook", Secret: webhookSecret})
 
-	s := &story{box: box, weir: srv.URL(), out: o.Out, once: o.Once, told: map[int64]bool{}}
+	s := &story{box: box, weir: srv.URL(), out: o.Out, once: o.Once, token: o.token, told: map[int64]bool{}}
 	if err := s.play(ctx); err != nil {
 		if _, copyErr := copyFile(o.Log, logFile.Name()); copyErr != nil {
 			err = errors.Join(err, copyErr)
@@ -94,6 +100,9 @@ const repo = "acme/infra"
 
 var webhookSecret = rand.Text()
 
+// machine is weir's own account where it has a token.
+const machine = "weir-machine"
+
 // people are made in this order: a visitor of the sandbox's page begins as the
 // first one.
 var people = []struct {
@@ -105,7 +114,7 @@ var people = []struct {
 var example embed.FS
 
 // startSandbox makes a GitHub with an App, some people and the example.
-func startSandbox(dir string) (*sandbox.Sandbox, error) {
+func startSandbox(dir string, o Options) (*sandbox.Sandbox, error) {
 	states := filepath.Join(dir, "states")
 	if err := os.MkdirAll(states, 0o700); err != nil {
 		return nil, err
@@ -128,17 +137,24 @@ func startSandbox(dir string) (*sandbox.Sandbox, error) {
 	if err := os.WriteFile(filepath.Join(states, "dev.tfstate"), []byte(deployed("shop-dev", 1)), 0o600); err != nil {
 		return nil, err
 	}
-	box, err := sandbox.Start(sandbox.Config{Dir: filepath.Join(dir, "github"), App: &sandbox.App{}, MergeableAtOnce: true, Log: slog.New(slog.DiscardHandler)})
+	c := sandbox.Config{Dir: filepath.Join(dir, "github"), App: &sandbox.App{}, MergeableAtOnce: !o.slow, Log: slog.New(slog.DiscardHandler)}
+	if o.token {
+		c.App = nil
+	}
+	box, err := sandbox.Start(c)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = box.CreateRepo("acme", "infra", files); err == nil {
+	if _, err = box.CreateRepo("acme", "infra", files); err == nil && !o.token {
 		_, err = box.Install("acme")
 	}
 	for _, person := range people {
 		if err == nil {
 			err = box.Grant(repo, person.login, person.right)
 		}
+	}
+	if err == nil && o.token {
+		err = box.Grant(repo, machine, "write")
 	}
 	if err == nil {
 		err = box.Protect(repo, "main", sandbox.Protection{Checks: []string{"weir/plan", "weir/apply"}})
@@ -174,24 +190,27 @@ func deployed(name string, servers int) string {
 
 // startServer starts weir as it would be deployed, on a free port.
 func startServer(ctx context.Context, dir string, box *sandbox.Sandbox, o Options, log io.Writer) (*server.Server, error) {
-	key := filepath.Join(dir, "app.pem")
-	if err := os.WriteFile(key, box.AppKey(), 0o600); err != nil {
-		return nil, err
-	}
-	app, _ := box.App()
-	listen := o.Listen
-	if listen == "" {
-		listen = "127.0.0.1:0"
+	api := box.APIURL()
+	if o.between != nil {
+		api = o.between(api)
 	}
 	environ := []string{
-		"WEIR_LISTEN=" + listen,
+		"WEIR_LISTEN=" + cmp.Or(o.Listen, "127.0.0.1:0"),
 		"WEIR_DATA_DIR=" + filepath.Join(dir, "weir"),
-		"WEIR_GITHUB_BASE_URL=" + box.APIURL(),
-		"WEIR_GITHUB_APP_ID=" + strconv.FormatInt(app.ID, 10),
-		"WEIR_GITHUB_APP_PRIVATE_KEY_FILE=" + key,
+		"WEIR_GITHUB_BASE_URL=" + api,
 		"WEIR_GITHUB_WEBHOOK_SECRET=" + webhookSecret,
 		"WEIR_REPOS=acme/*",
 		"WEIR_LOG_LEVEL=debug",
+	}
+	if o.token {
+		environ = append(environ, "WEIR_GITHUB_TOKEN="+box.Token(machine))
+	} else {
+		key := filepath.Join(dir, "app.pem")
+		if err := os.WriteFile(key, box.AppKey(), 0o600); err != nil {
+			return nil, err
+		}
+		app, _ := box.App()
+		environ = append(environ, "WEIR_GITHUB_APP_ID="+strconv.FormatInt(app.ID, 10), "WEIR_GITHUB_APP_PRIVATE_KEY_FILE="+key)
 	}
 	cfg, _, err := config.Load("", environ)
 	if err != nil {

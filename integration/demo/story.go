@@ -25,8 +25,10 @@ type story struct {
 	weir string
 	out  io.Writer
 	once bool
-	told map[int64]bool // comments printed so far
-	err  error          // of printing
+	// token: weir sets statuses, which know no action_required
+	token bool
+	told  map[int64]bool // comments printed so far
+	err   error          // of printing
 
 	first, second sandbox.Pull
 }
@@ -208,6 +210,9 @@ func (s *story) comment(ctx context.Context, pull sandbox.Pull, kind string, wha
 
 // check waits for a check of the pull request's head.
 func (s *story) check(ctx context.Context, pull sandbox.Pull, name, conclusion string) error {
+	if s.token && conclusion == "action_required" {
+		conclusion = "" // pending
+	}
 	run, err := s.box.WaitCheck(ctx, repo, pull.HeadSHA, name, conclusion)
 	if err == nil {
 		s.say("   check %s: %s (%s)\n", name, conclusion, run.Title)
