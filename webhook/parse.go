@@ -224,8 +224,9 @@ func parseCheckRun(payload []byte, e *Event) string {
 	e.Head = run.Head
 	e.CheckRun = &CheckRun{ID: run.ID, Name: run.Name, Head: run.Head, Identifier: p.Requested.Identifier, AppID: run.App.ID}
 	for _, pull := range run.Pulls {
-		// GitHub also lists pull requests of forks' own repositories.
-		if pull.Number > 0 && pull.Base.Repo != nil && pull.Base.Repo.ID == p.Repository.ID {
+		// GitHub also lists pull requests of forks' own repositories, and
+		// then says whose they are.
+		if pull.Number > 0 && (pull.Base.Repo == nil || pull.Base.Repo.ID == p.Repository.ID) {
 			e.CheckRun.Pulls = append(e.CheckRun.Pulls, pull.Number)
 		}
 	}
@@ -241,6 +242,7 @@ func parseCheckRun(payload []byte, e *Event) string {
 	return first(
 		need(run.ID > 0, "check_run.id"),
 		need(run.Name != "", "check_run.name"),
+		need(e.Sender.Login != "", "sender.login"), // whose right it is that counts
 		needCommit(run.Head, "check_run.head_sha"))
 }
 

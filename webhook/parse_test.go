@@ -88,6 +88,27 @@ func TestEvents(t *testing.T) {
 				CheckRun: &CheckRun{ID: 6, Name: "weir/apply", Head: sha, Identifier: "apply", AppID: 12, Pulls: []int{5}},
 			},
 		},
+		"button, sparse": {
+			"check_run", `{"action":"rerequested","check_run":{"id":6,"name":"weir/plan","head_sha":"` + sha + `","app":null,"pull_requests":[{"number":5}]},` + from + `}`,
+			Event{
+				Action: "rerequested", Repo: "acme/app", Sender: Actor{Login: "ann"}, Head: sha,
+				CheckRun: &CheckRun{ID: 6, Name: "weir/plan", Head: sha, Pulls: []int{5}},
+			},
+		},
+		"nothing that could be left out": {
+			"pull_request", `{"action":"synchronize","repository":{"full_name":"acme/app"},"sender":null,"installation":null,"pull_request":{"number":5,"head":{"sha":"` + sha + `"}}}`,
+			Event{Action: "synchronize", Repo: "acme/app", Pull: 5, Head: sha},
+		},
+		"review without a commit": {
+			"pull_request_review", `{"action":"submitted","review":{"id":3,"state":"approved","commit_id":null,"user":{"login":"bob"}},` + from + `,` + pr + `}`,
+			with(func(e *Event) {
+				e.Action, e.Review = "submitted", &Review{ID: 3, State: "approved", Author: Actor{Login: "bob"}}
+			}),
+		},
+		"an event in capitals is another": {
+			"Pull_Request", `{"action":"opened",` + from + `,` + pr + `}`,
+			Event{Action: "opened", Repo: "acme/app", Sender: Actor{Login: "ann"}, Ignored: "weir does not act on Pull_Request events"},
+		},
 		"push": {
 			"push", `{"ref":"refs/heads/main","after":"` + sha + `",` + from + `}`,
 			func() Event { e := plain; e.Ref, e.After = "refs/heads/main", sha; return e }(),
@@ -156,6 +177,9 @@ func TestBadPayloads(t *testing.T) {
 		if _, got := parse("pull_request", []byte(payload)); got != want {
 			t.Errorf("parse(%s) = %q, want %q", payload, got, want)
 		}
+	}
+	if _, got := parse("check_run", []byte(`{"action":"requested_action","requested_action":{"identifier":"apply"},"check_run":{"id":6,"name":"weir/apply","head_sha":"`+sha+`"},"repository":{"full_name":"acme/app"},"sender":null}`)); got != "field sender.login is missing" {
+		t.Errorf("a button that nobody pressed: %q", got)
 	}
 	for event, tt := range map[string]struct{ payload, want string }{
 		"push":                {`{` + from + `}`, "field ref is missing"},

@@ -125,11 +125,15 @@ func sum(secret, body []byte) []byte {
 }
 
 // payloadOf returns the JSON of a body in either of the content types that
-// GitHub offers for webhooks, or why there is none.
+// GitHub offers for webhooks, or why there is none. Without a content type it
+// is taken for JSON.
 func payloadOf(contentType string, body []byte) (payload []byte, reason string) {
+	if contentType == "" {
+		return body, ""
+	}
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
-		return nil, "header Content-Type is missing or malformed"
+		return nil, "header Content-Type is malformed"
 	}
 	switch kind {
 	case "application/json":

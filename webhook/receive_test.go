@@ -60,6 +60,12 @@ func TestRead(t *testing.T) {
 	if diff := cmp.Diff(want, event); diff != "" {
 		t.Errorf("event of a form (-want +got):\n%s", diff)
 	}
+
+	r = request("ping", ping)
+	r.Header.Del("Content-Type")
+	if event, err = receiver.Read(r); err != nil || event.Name != "ping" {
+		t.Errorf("without a content type: %+v, %v", event, err)
+	}
 }
 
 func TestReadRefuses(t *testing.T) {
@@ -78,22 +84,26 @@ func TestReadRefuses(t *testing.T) {
 		status int
 		reason string
 	}{
-		"no signature":         {header(SignatureHeader), 401, "has to be there once"},
-		"two signatures":       {header(SignatureHeader, good, good), 401, "has to be there once"},
-		"empty signature":      {header(SignatureHeader, ""), 401, "does not fit"},
-		"SHA-1":                {header(SignatureHeader, "sha1="+good[7:47]), 401, "does not fit"},
-		"no prefix":            {header(SignatureHeader, good[7:]), 401, "does not fit"},
-		"short signature":      {header(SignatureHeader, good[:69]), 401, "does not fit"},
-		"no hex":               {header(SignatureHeader, "sha256="+strings.Repeat("x", 64)), 401, "does not fit"},
-		"another secret":       {header(SignatureHeader, Sign([]byte("x"), []byte(ping))), 401, "does not fit"},
-		"empty secret":         {header(SignatureHeader, Sign(nil, []byte(ping))), 401, "does not fit"},
-		"another body":         {header(SignatureHeader, Sign(secret, []byte(ping+" "))), 401, "does not fit"},
-		"no delivery":          {header(DeliveryHeader), 400, "X-GitHub-Delivery"},
-		"odd delivery":         {header(DeliveryHeader, "a b"), 400, "X-GitHub-Delivery"},
-		"long delivery":        {header(DeliveryHeader, strings.Repeat("a", 129)), 400, "X-GitHub-Delivery"},
-		"no event":             {header(EventHeader), 400, "X-GitHub-Event"},
-		"odd event":            {header(EventHeader, "a\"b"), 400, "X-GitHub-Event"},
-		"no content type":      {header("Content-Type"), 400, "Content-Type"},
+		"no signature":    {header(SignatureHeader), 401, "has to be there once"},
+		"two signatures":  {header(SignatureHeader, good, good), 401, "has to be there once"},
+		"empty signature": {header(SignatureHeader, ""), 401, "does not fit"},
+		"SHA-1":           {header(SignatureHeader, "sha1="+good[7:47]), 401, "does not fit"},
+		"no prefix":       {header(SignatureHeader, good[7:]), 401, "does not fit"},
+		"short signature": {header(SignatureHeader, good[:69]), 401, "does not fit"},
+		"no hex":          {header(SignatureHeader, "sha256="+strings.Repeat("x", 64)), 401, "does not fit"},
+		"another secret":  {header(SignatureHeader, Sign([]byte("x"), []byte(ping))), 401, "does not fit"},
+		"empty secret":    {header(SignatureHeader, Sign(nil, []byte(ping))), 401, "does not fit"},
+		"another body":    {header(SignatureHeader, Sign(secret, []byte(ping+" "))), 401, "does not fit"},
+		"no delivery":     {header(DeliveryHeader), 400, "X-GitHub-Delivery"},
+		"odd delivery":    {header(DeliveryHeader, "a b"), 400, "X-GitHub-Delivery"},
+		"long delivery":   {header(DeliveryHeader, strings.Repeat("a", 129)), 400, "X-GitHub-Delivery"},
+		"no event":        {header(EventHeader), 400, "X-GitHub-Event"},
+		"odd event":       {header(EventHeader, "a\"b"), 400, "X-GitHub-Event"},
+		"SHA-1 alone": {func(r *http.Request) {
+			r.Header.Del(SignatureHeader)
+			r.Header.Set("X-Hub-Signature", "sha1=2f0a1b6f3b9f7b7a2b1b2f9fa2f0a1b6f3b9f7b7")
+		}, 401, "has to be there once"},
+		"odd content type":     {header("Content-Type", "/"), 400, "Content-Type"},
 		"another content type": {header("Content-Type", "text/plain"), 400, "`text/plain`"},
 		"JSON as form":         {header("Content-Type", "application/x-www-form-urlencoded"), 400, "payload has to be there once"},
 		"payload twice":        {form("payload={}&payload={}"), 400, "payload has to be there once"},
