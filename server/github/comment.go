@@ -71,6 +71,11 @@ func (g *Client) PostComment(ctx context.Context, repo string, number int, body 
 	if err := rest.AtMostOnce(ctx, !fresh, look, send); err != nil {
 		return Comment{}, err
 	}
+	if comment.ID == 0 { // the answer did not tell what was made
+		if _, err := look(); err != nil {
+			return Comment{}, err
+		}
+	}
 	return comment, nil
 }
 
@@ -146,7 +151,9 @@ func (g *Client) EditComment(ctx context.Context, repo string, id int64, body st
 	if err != nil {
 		return Comment{}, err
 	}
-	return asComment(&edited), nil
+	c := asComment(&edited)
+	c.ID = id // whatever the answer tells
+	return c, nil
 }
 
 // nodeID is the form of GitHub's node ids; nothing in it ends a string.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -300,6 +301,28 @@ func TestEditComment(t *testing.T) {
 	})
 }
 
+// TestAnswersThatSayNothing does what is asked, with a body that is empty.
+func TestAnswersThatSayNothing(t *testing.T) {
+	apart(t, func(t *testing.T, ctx context.Context, h *host) {
+		g := asApp(t, h)
+		silent := func(w http.ResponseWriter, r *http.Request) {
+			h.serve(httptest.NewRecorder(), r, "issues/1/comments")
+			w.WriteHeader(http.StatusNoContent)
+		}
+		h.silent = map[string]http.HandlerFunc{"POST issues/1/comments": silent}
+		posted, err := g.PostComment(ctx, "acme/app", 1, body, true)
+		if err != nil || len(h.comments) != 1 || posted.ID != h.comments[0].ID {
+			t.Fatalf("posted %+v, %v, %d comments", posted, err, len(h.comments))
+		}
+		h.silent = map[string]http.HandlerFunc{fmt.Sprintf("PATCH issues/comments/%d", posted.ID): func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNoContent)
+		}}
+		if edited, err := g.EditComment(ctx, "acme/app", posted.ID, body); err != nil || edited.ID != posted.ID {
+			t.Errorf("edited %+v, %v", edited, err)
+		}
+	})
+}
+
 func TestMinimise(t *testing.T) {
 	apart(t, func(t *testing.T, ctx context.Context, h *host) {
 		g := withToken(t, h)
@@ -340,6 +363,17 @@ func TestMinimise(t *testing.T) {
 			t.Errorf("limited: %v", err)
 		}
 	})
+	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusInternalServerError} {
+		apart(t, func(t *testing.T, ctx context.Context, h *host) {
+			h.graph = func(string) (int, any) { return status, m{"message": "No"} }
+			if err := asApp(t, h).Minimise(ctx, "acme/app", []string{"IC_1"}); err == nil {
+				t.Errorf("%d: no error", status)
+			}
+			if n := len(h.folded); n > 3 {
+				t.Errorf("%d: sent %d times", status, n)
+			}
+		})
+	}
 	apart(t, func(t *testing.T, ctx context.Context, h *host) {
 		g := withToken(t, h)
 		h.graph = func(string) (int, any) { return http.StatusNotFound, m{"message": "Not Found"} }

@@ -35,9 +35,10 @@ type host struct {
 	lists    map[string][]any        // paged, by path below the repository
 	objects  map[string]http.Handler // by method and path below the repository
 	graph    func(query string) (int, any)
-	noUsers  bool     // GitHub tells nobody who they are
-	noLast   bool     // Link headers name the next page alone
-	folded   []string // queries of GraphQL
+	noUsers  bool                        // GitHub tells nobody who they are
+	noLast   bool                        // Link headers name the next page alone
+	folded   []string                    // queries of GraphQL
+	silent   map[string]http.HandlerFunc // before everything else, like objects
 
 	// fault is asked before a request is answered; with after it is let
 	// happen first. It returns how to answer instead, nil for as usual.
@@ -128,6 +129,10 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/repos/acme/app/")
 	h.calls = append(h.calls, r.Method+" "+path)
+	if silent := h.silent[r.Method+" "+path]; silent != nil {
+		silent(w, r)
+		return
+	}
 	if h.fault != nil {
 		if f := h.fault(r); f != nil {
 			if f.after {

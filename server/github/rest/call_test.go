@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -314,6 +315,48 @@ func TestPages(t *testing.T) {
 			t.Errorf("%d of %d, %v", len(all), total, err)
 		}
 	})
+}
+
+// TestPagesOfATroubledList has the second page fail, for a moment or for good:
+// a list comes whole or not at all.
+func TestPagesOfATroubledList(t *testing.T) {
+	for name, test := range map[string]struct {
+		fails int
+		with  http.HandlerFunc
+		calls int
+		whole bool
+	}{
+		"a moment":        {2, status(502), 5, true},
+		"broken":          {1, broken, 4, true},
+		"secondary limit": {1, secondary("Retry-After", "30"), 4, true},
+		"for good":        {9, status(503), 4, false},
+		"forbidden now":   {9, status(403), 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				g := withToken(t, func(w http.ResponseWriter, r *http.Request) {
+					calls++
+					page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+					if page == 2 && test.fails > 0 {
+						test.fails--
+						test.with(w, r)
+						return
+					}
+					if page < 3 {
+						w.Header().Set("Link", fmt.Sprintf(`<https://x.example/?page=%d>; rel="next"`, page+1))
+					}
+					answer(w, http.StatusOK, []int{page})
+				})
+				var all []int
+				err := Pages(context.Background(), g, "acme/app", "list", Get("x", nil), func(p []int) { all = append(all, p...) })
+				if (err == nil) != test.whole || test.whole && !slices.Equal(all, []int{1, 2, 3}) || calls != test.calls {
+					t.Errorf("%v, %v, %d calls", all, err, calls)
+				}
+				<-time.After(time.Hour) // the limiter's own timers end
+			})
+		})
+	}
 }
 
 func TestI8_RedirectsDoNotLeakTheToken(t *testing.T) {
