@@ -75,8 +75,23 @@ func (p *project) newWorkspaceCommand() child.Command {
 // another file to write, another state, or weakens locking is missing; so is
 // -refresh-only, whose plans change the state without saying so in their data.
 var extraFlags = map[string]bool{
-	"target": true, "exclude": true, "replace": true, "var": true, "parallelism": true, // take a value
+	"target": true, "exclude": true, "replace": true, "var": true, varFileFlag: true, "parallelism": true, // take a value
 	"destroy": false, "refresh": false, // take none, or =true and =false
+}
+
+// varFileFlag names a file, which checkVarFile has to let through.
+const varFileFlag = "var-file"
+
+// varFiles are the files of variables among the arguments that a person added,
+// relative to the project's directory.
+func varFiles(extra []string) (files []string) {
+	for _, arg := range extra {
+		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+		if name == varFileFlag {
+			files = append(files, value)
+		}
+	}
+	return files
 }
 
 // checkExtra says what is wrong with the arguments that a person added, or "".
@@ -88,7 +103,7 @@ func checkExtra(extra []string) string {
 		case !strings.HasPrefix(arg, "-"):
 			return fmt.Sprintf("%q is not an option of plan; write options as -target=ADDRESS", arg)
 		case !known:
-			return fmt.Sprintf("the option %q cannot be given here; these can: -target=, -exclude=, -replace=, -var=, -parallelism=, -destroy, -refresh=", "-"+name)
+			return fmt.Sprintf("the option %q cannot be given here; these can: -target=, -exclude=, -replace=, -var=, -var-file=, -parallelism=, -destroy, -refresh=", "-"+name)
 		case takes && !hasValue:
 			return fmt.Sprintf("the option -%s needs a value: -%s=…", name, name)
 		case !takes && hasValue && value != "true" && value != "false":

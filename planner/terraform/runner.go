@@ -137,14 +137,17 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 	case !source.Inside(root, dir):
 		return refuse("the directory %s leads out of the repository", t.Dir)
 	}
-	for _, file := range t.VarFiles {
-		path := filepath.Join(dir, filepath.FromSlash(file))
-		if resolved, err := filepath.EvalSymlinks(path); err == nil {
-			path = resolved
+	for _, file := range append(varFiles(t.Extra), t.VarFiles...) {
+		if problem := checkVarFile(root, dir, file); problem != "" {
+			return refuse("%s", problem)
 		}
-		if filepath.IsAbs(file) || !source.Inside(root, path) {
-			return refuse("the variables file %s is not inside the repository", file)
-		}
+	}
+	problem, err := checkLinks(root, dir, t.Workspace)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open project %s: %w", t.Dir, err)
+	}
+	if problem != "" {
+		return refuse("%s", problem)
 	}
 	for _, d := range []string{t.DataDir, r.CacheDir, r.TempDir} {
 		if d == "" {
@@ -157,6 +160,9 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 	p := &project{runner: r, target: t, dir: dir, inherited: r.inherited()}
 	if p.source, err = source.Read(root, dir); err != nil {
 		return nil, nil, fmt.Errorf("read project %s: %w", t.Dir, err)
+	}
+	if p.source.Escapes != "" {
+		return refuse("%s leads out of the repository by a symbolic link", p.source.Escapes)
 	}
 	p.secrets = child.Secrets(p.inherited, p.source.Sensitive)
 	p.log = child.NewLog(t.Log, p.secrets)

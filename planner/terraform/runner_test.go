@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"weir/planner/terraform/source"
 )
 
 func TestPlanAndApply(t *testing.T) {
@@ -323,8 +325,12 @@ func TestRefusedTargets(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(b.root, "link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/etc/passwd", filepath.Join(b.root, "p", "link.tfvars")); err != nil {
-		t.Fatal(err)
+	for name, to := range map[string]string{
+		"link.tfvars": "/etc/passwd", "dir": outside, "nowhere.tfvars": "/no/such/file", "circle.tfvars": "circle.tfvars",
+	} {
+		if err := os.Symlink(to, filepath.Join(b.root, "p", name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, test := range []struct {
 		name   string
@@ -342,7 +348,17 @@ func TestRefusedTargets(t *testing.T) {
 		{"another plan file", func(t *Target) { t.Extra = []string{"-out=/tmp/x"} }, `"-out" cannot be given`},
 		{"another state", func(t *Target) { t.Extra = []string{"-state=/tmp/x"} }, `"-state" cannot be given`},
 		{"no lock", func(t *Target) { t.Extra = []string{"-lock=false"} }, `"-lock" cannot be given`},
-		{"two dashes", func(t *Target) { t.Extra = []string{"--var-file=/etc/passwd"} }, `"-var-file" cannot be given`},
+		{"variables by a link to nothing", func(t *Target) { t.VarFiles = []string{"nowhere.tfvars"} }, "leads nowhere"},
+		{"variables by a link to itself", func(t *Target) { t.VarFiles = []string{"circle.tfvars"} }, "leads nowhere"},
+		{"variables below a link", func(t *Target) { t.VarFiles = []string{"dir/x.tfvars"} }, "not inside the repository"},
+		{"a person's variables by an absolute path", func(t *Target) { t.Extra = []string{"--var-file=/etc/passwd"} }, "not inside the repository"},
+		{"a person's variables by a link", func(t *Target) { t.Extra = []string{"-var-file=x.tfvars", "-var-file=link.tfvars"} }, "not inside the repository"},
+		{"a person's variables below a link", func(t *Target) { t.Extra = []string{"-var-file=dir/x.tfvars"} }, "not inside the repository"},
+		{"a person's variables from above", func(t *Target) { t.Extra = []string{"-var-file=../../x.tfvars"} }, "not inside the repository"},
+		{"variables without a file", func(t *Target) { t.Extra = []string{"-var-file"} }, "needs a value"},
+		{"another directory", func(t *Target) { t.Extra = []string{"-chdir=/etc"} }, `"-chdir" cannot be given`},
+		{"another backend", func(t *Target) { t.Extra = []string{"-backend-config=key=x"} }, `"-backend-config" cannot be given`},
+		{"a plan that only refreshes", func(t *Target) { t.Extra = []string{"-refresh-only"} }, `"-refresh-only" cannot be given`},
 		{"generated files", func(t *Target) { t.Extra = []string{"-generate-config-out=x.tf"} }, "cannot be given"},
 		{"a bare word", func(t *Target) { t.Extra = []string{"-target", "x.y"} }, "needs a value"},
 		{"a plan file as an argument", func(t *Target) { t.Extra = []string{"x"} }, "not an option"},
@@ -363,6 +379,66 @@ func TestRefusedTargets(t *testing.T) {
 	}
 }
 
+// What terraform takes by itself from the project's directory is not taken
+// from elsewhere, and no state is written there.
+func TestI7_LinksOutOfTheCheckoutAreRefused(t *testing.T) {
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "x"), []byte("precious = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{
+		"x.tf":                  filepath.Join(outside, "x"),
+		"x.tofu":                filepath.Join(outside, "x"),
+		"override.tf.json":      filepath.Join(outside, "x"),
+		"zero.tf":               "/dev/zero",
+		"terraform.tfvars":      filepath.Join(outside, "x"),
+		"x.auto.tfvars":         filepath.Join(outside, "x"),
+		"y.auto.tfvars.json":    "../../../../../../../../etc/hostname",
+		source.LockName:         filepath.Join(outside, "x"),
+		"terraform.tfstate":     filepath.Join(outside, "new"), // would be made
+		"terraform.tfstate.d":   outside,
+		"terraform.tfstate.d/w": outside,
+	} {
+		b := newBench(t, map[string]string{"p/main.tf": "variable \"precious\" {\n  default = 0\n}\nresource \"terraform_data\" \"a\" {}\n"})
+		path := filepath.Join(b.root, "p", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, path); err != nil {
+			t.Fatal(err)
+		}
+		target := b.target("p")
+		if strings.Contains(name, "/") {
+			target.Workspace = "w"
+		}
+		failure := b.fail(target)
+		if !strings.Contains(failure.Message, name+" is a symbolic link that leads out of the repository") || strings.Contains(failure.Message, "precious") {
+			t.Errorf("%s: got %q", name, failure.Message)
+		}
+		if got := b.ran.take(); got != "" {
+			t.Errorf("%s: ran %q", name, got)
+		}
+	}
+	for name, to := range map[string]string{"modules/m": outside, "modules/m/m.tf": "/dev/zero"} {
+		b := newBench(t, map[string]string{"p/main.tf": "module \"m\" {\n  source = \"../modules/m\"\n}\n"})
+		path := filepath.Join(b.root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, path); err != nil {
+			t.Fatal(err)
+		}
+		if failure := b.fail(b.target("p")); !strings.Contains(failure.Message, name+" leads out of the repository") {
+			t.Errorf("%s: got %q", name, failure.Message)
+		}
+	}
+	b := newBench(t, map[string]string{"p/main.tf": "variable \"v\" {}\n", "shared/x": "v = 1\n"})
+	if err := os.Symlink("../shared/x", filepath.Join(b.root, "p", "terraform.tfvars")); err != nil {
+		t.Fatal(err)
+	}
+	b.plan(b.target("p")) // one that stays inside is as good as a file
+}
+
 func TestExtraReachesPlan(t *testing.T) {
 	b := newBench(t, map[string]string{
 		"p/main.tf":  "variable \"v\" {}\nresource \"terraform_data\" \"a\" {\n  input = var.v\n}\nresource \"terraform_data\" \"b\" {}\n",
@@ -372,6 +448,11 @@ func TestExtraReachesPlan(t *testing.T) {
 	target.VarFiles, target.Extra = []string{"v.tfvars"}, []string{"-target=terraform_data.a"}
 	plan, _ := b.plan(target)
 	if plan.Summary.Create != 1 || !strings.Contains(plan.Text, "from the file") {
+		t.Errorf("got %+v\n%s", plan.Summary, plan.Text)
+	}
+	b.write(map[string]string{"p/w.tfvars": "v = \"from the person's file\"\n"})
+	target.Extra = []string{"-var-file=w.tfvars"}
+	if plan, _ = b.plan(target); plan.Summary.Create != 2 || !strings.Contains(plan.Text, "from the person's file") {
 		t.Errorf("got %+v\n%s", plan.Summary, plan.Text)
 	}
 	target.Extra = []string{"-var=v=by hand"}

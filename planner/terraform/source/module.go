@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -40,6 +41,7 @@ type Module struct {
 	LostState bool            // the backend keeps the state in the checkout, which does not last
 	Volatile  bool            // the statements of init do not tell everything: initialise each time
 
+	Escapes      string          // a file or the directory of a module, relative to Root, that a link leads out of it; it is not read
 	Sensitive    map[string]bool // root variables declared sensitive
 	readsOutside bool
 	hidden       bool
@@ -118,6 +120,9 @@ func (s *Module) module(dir string, root bool) error {
 	if err != nil {
 		return err
 	}
+	if s.escapes(rel) {
+		return nil
+	}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // terraform says so better
@@ -133,11 +138,17 @@ func (s *Module) module(dir string, root bool) error {
 		if entry.IsDir() || strings.HasPrefix(name, ".") || !native && !strings.HasSuffix(name, ".tf.json") && !strings.HasSuffix(name, ".tofu.json") {
 			continue
 		}
+		key := filepath.Join(rel, name)
+		if entry.Type()&fs.ModeSymlink != 0 && s.escapes(key) {
+			continue
+		}
 		content, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ELOOP) {
+			continue // a link that leads nowhere: terraform says so better
+		}
 		if err != nil {
 			return err
 		}
-		key := filepath.Join(rel, name)
 		file, diags := hclsyntax.ParseConfig(content, key, hcl.InitialPos)
 		if !native || diags.HasErrors() {
 			s.unjudged(root, key, content)
@@ -157,6 +168,16 @@ func (s *Module) module(dir string, root bool) error {
 		s.expressions(body, dir)
 	}
 	return nil
+}
+
+// escapes remembers what a link leads out of the checkout.
+func (s *Module) escapes(rel string) bool {
+	resolved, err := filepath.EvalSymlinks(filepath.Join(s.Root, rel))
+	if err != nil || Inside(s.Root, resolved) {
+		return false
+	}
+	s.Escapes = filepath.ToSlash(rel)
+	return true
 }
 
 // requirements collects the sources of the module's required_providers.
