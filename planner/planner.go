@@ -213,16 +213,11 @@ func (t *task) gate(ctx context.Context, trigger policy.Trigger, only []string, 
 }
 
 // GiveUp tells people that a job ended in an error of ours and will not be
-// tried again.
-func (p *Planner) GiveUp(ctx context.Context, job work.Job, cause error) {
+// tried again. It fails if they could not be told.
+func (p *Planner) GiveUp(ctx context.Context, job work.Job, cause error) error {
 	t := p.begin(job)
-	if err := t.giveUp(ctx, cause); err != nil {
-		t.log.Error("a job was given up and could not be told of", "err", err)
-	}
-}
-
-func (t *task) giveUp(ctx context.Context, cause error) error {
-	if t.job.Pull == 0 {
+	t.log.Error("giving up", "err", cause)
+	if job.Pull == 0 {
 		return nil
 	}
 	if err := t.load(ctx); err != nil {
@@ -231,21 +226,21 @@ func (t *task) giveUp(ctx context.Context, cause error) error {
 	r := t.say.Result(result.Internal)
 	r.Text = fmt.Sprintf("Internal error while doing `%s` (job %s). Nothing more will be tried by itself; `weir plan` starts anew. "+
 		"The server's log says more under this job.", t.job.Kind, t.job.ID)
-	if _, err := t.say.Comment(ctx, r); err != nil {
-		return err
-	}
-	t.log.Error("gave up", "err", cause)
+	_, told := t.say.Comment(ctx, r)
+	// The checks are another way to tell, where a conversation is locked.
+	var errs []error
 	for _, c := range slices.Clone(t.rec.Checks) {
 		if c.Status == record.InProgress {
-			if err := t.say.Check(ctx, c.Name, record.Failure, "Internal error, job "+t.job.ID, r); err != nil {
-				return err
-			}
+			errs = append(errs, t.say.Check(ctx, c.Name, record.Failure, "Internal error, job "+t.job.ID, r))
 		}
 	}
-	if !t.rec.Stored() {
-		return nil
+	if len(errs) == 0 || errors.Join(errs...) != nil {
+		errs = append(errs, told)
 	}
-	return t.rec.Save(ctx)
+	if t.rec.Stored() {
+		errs = append(errs, t.rec.Save(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // superseded reports whether the job ended because a newer event took its

@@ -70,6 +70,9 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request) {
 			text = "nothing to do: " + ignored
 			break
 		}
+		if s.cfg.Serves(event.Repo) {
+			s.github.Remember(event.Repo, event.Installation)
+		}
 		fresh, err := s.queue.Accept(r.Context(), event.Delivery, jobs...)
 		switch {
 		case err != nil:

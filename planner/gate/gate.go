@@ -4,9 +4,11 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"golang.org/x/sync/errgroup"
@@ -34,6 +36,12 @@ type Facts interface {
 // Teams answers who belongs to a team, written org/team.
 type Teams interface {
 	Member(ctx context.Context, team, login string) (bool, error)
+}
+
+// Hidden is an error of Teams where GitHub does not let weir see the members.
+type Hidden interface {
+	error
+	Hidden() string // says so, and how to change it, in a sentence
 }
 
 // Gate gathers facts. All fields are needed.
@@ -98,10 +106,31 @@ func (g *Gate) Ask(ctx context.Context, q Question) (policy.Decision, []policy.R
 		})
 	}
 	var err error
-	if f.Rules, err = g.matchRules(ctx, rec, rules, f.Reviews); err != nil {
+	f.Rules, err = g.matchRules(ctx, rec, rules, f.Reviews)
+	var hidden Hidden
+	if errors.As(err, &hidden) {
+		f.Unknown = hidden.Hidden()
+	} else if err != nil {
 		return policy.Decision{}, nil, err
 	}
 	d := policy.Decide(f)
+	if d.Open && !q.JustPlanned {
+		// GitHub works out whether it can be merged only once it is asked.
+		for _, pause := range []time.Duration{time.Second, 2 * time.Second} {
+			if f.Pull.Mergeable != nil || !f.Pull.Open {
+				break
+			}
+			if err := sleep(ctx, pause); err != nil {
+				return policy.Decision{}, nil, err
+			}
+			pr, err := g.Facts.PullRequest(ctx, rec.Repo, q.PR.Number)
+			if err != nil {
+				return policy.Decision{}, nil, err
+			}
+			f.Pull = pr.Pull
+		}
+		d = policy.Decide(f)
+	}
 	if d.Open && f.Pull.MergeableState == "blocked" {
 		// What blocks it may be weir's own required check. Only now is it
 		// worth several calls to find out.
@@ -111,6 +140,17 @@ func (g *Gate) Ask(ctx context.Context, q Question) (policy.Decision, []policy.R
 		d = policy.Decide(f)
 	}
 	return d, f.Reviews, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // why says in words why a project has no usable plan.

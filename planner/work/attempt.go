@@ -10,13 +10,20 @@ import (
 )
 
 // After this many errors of ours, or deaths of its worker, a job is given up.
+// Where nobody could be told of that, it is tried on for about a day: what
+// keeps people from being told is most often what kept the job from being done.
 const (
 	maxErrors  = 6
+	maxUntold  = maxErrors + 140
 	maxCrashes = 4
 )
 
 // backoff is the wait after each error of ours.
 var backoff = [maxErrors - 1]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+
+// longestLater bounds the wait that an error asks for: GitHub's limits are
+// renewed within the hour.
+const longestLater = time.Hour
 
 // giveUpTime bounds what GiveUp may take.
 const giveUpTime = 2 * time.Minute
@@ -52,7 +59,9 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 	log := r.q.Log.With("job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery, "attempt", job.Attempt)
 	if job.Crashes >= maxCrashes {
 		if job.Crashes <= maxCrashes+1 { // else it may be GiveUp that dies
-			r.giveUp(ctx, job, ErrCrashed)
+			if err := r.giveUp(ctx, job, ErrCrashed); err != nil && job.Errors < maxUntold {
+				return again(job, fmt.Sprintf("The process died each of the %d times that this job ran, and nobody could be told yet.", maxCrashes))
+			}
 		}
 		log.Error("job given up", "err", ErrCrashed)
 		return ended(Failed, fmt.Sprintf("Given up: the process died each of the %d times that this job ran.", maxCrashes))
@@ -60,6 +69,7 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 	start := time.Now()
 	err := r.guard(job, func() error { return r.do(ctx, job) })
 	cause := context.Cause(ctx)
+	var limited interface{ Later() time.Time } // an error that says when it will be over
 	log = log.With("duration", time.Since(start))
 	switch {
 	case err == nil:
@@ -78,14 +88,28 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 		return func(l *line, i int, now time.Time) {
 			l.requeue(i, "Begun anew after a restart.", now, time.Time{}, func(j *Job) { j.Attempt-- })
 		}
+	case errors.As(err, &limited):
+		log.Warn("job waits until it is allowed to go on", "err", err, "until", limited.Later())
+		return func(l *line, i int, now time.Time) {
+			until := min(max(limited.Later().Sub(now), time.Second), longestLater)
+			l.requeue(i, "Waits until it is allowed to go on.", now, now.Add(until), func(*Job) {})
+		}
 	case job.Errors+1 >= maxErrors:
-		log.Error("job given up", "err", err)
-		r.giveUp(ctx, job, err)
+		untold := r.giveUp(ctx, job, err)
+		if untold != nil && job.Errors < maxUntold {
+			log.Error("job failed, nobody could be told, and it is tried again", "err", err, "untold", untold)
+			return again(job, fmt.Sprintf("Attempt %d ended with an internal error, job %s, and nobody could be told yet; it is tried again.", job.Attempt, job.ID))
+		}
+		log.Error("job given up", "err", err, "untold", untold)
 		return ended(Failed, fmt.Sprintf("Given up after %d attempts that ended with an internal error, job %s.", job.Attempt, job.ID))
 	}
+	log.Error("job failed and is tried again", "err", err)
+	return again(job, fmt.Sprintf("Attempt %d ended with an internal error, job %s; it is tried again.", job.Attempt, job.ID))
+}
+
+// again puts a job back for another attempt after a wait.
+func again(job Job, note string) func(l *line, i int, now time.Time) {
 	wait := retryAfter(job.Errors+1, job.ID)
-	log.Error("job failed and is tried again", "err", err, "wait", wait)
-	note := fmt.Sprintf("Attempt %d ended with an internal error, job %s; it is tried again.", job.Attempt, job.ID)
 	return func(l *line, i int, now time.Time) {
 		l.requeue(i, note, now, now.Add(wait), func(j *Job) { j.Errors++ })
 	}
@@ -113,16 +137,14 @@ func (r *runner) guard(job Job, f func() error) (err error) {
 	return f()
 }
 
-func (r *runner) giveUp(ctx context.Context, job Job, cause error) {
+// giveUp has people told, and fails if they could not be.
+func (r *runner) giveUp(ctx context.Context, job Job, cause error) error {
 	if r.q.GiveUp == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
-	_ = r.guard(job, func() error { // a panic is logged
-		r.q.GiveUp(ctx, job, cause)
-		return nil
-	})
+	return r.guard(job, func() error { return r.q.GiveUp(ctx, job, cause) })
 }
 
 // settle records what an attempt came to, for as long as it takes: what is

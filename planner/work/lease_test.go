@@ -207,11 +207,12 @@ func TestI9_AJobThatKillsItsWorkerIsGivenUp(t *testing.T) {
 		for n := range 6 {
 			m := &mortal{Store: s}
 			q := &Queue{Store: m, Exclusive: true}
-			q.GiveUp = func(_ context.Context, j Job, cause error) {
+			q.GiveUp = func(_ context.Context, j Job, cause error) error {
 				d.note("given up after %d: %v", j.Attempt-1, cause)
 				if n == 4 {
 					m.dead.Store(true) // in the hook, too
 				}
+				return nil
 			}
 			stop := start(t, q, 1, func(_ context.Context, j Job) error {
 				d.note("attempt %d", j.Attempt)

@@ -54,8 +54,9 @@ type Queue struct {
 	Poll time.Duration
 
 	// GiveUp is called before a job ends as Failed, so that people can be
-	// told. It is called again if the process dies in it. May be nil.
-	GiveUp func(ctx context.Context, job Job, cause error)
+	// told. It is called again if the process dies in it. If it fails, the job
+	// is tried on, for about a day. May be nil.
+	GiveUp func(ctx context.Context, job Job, cause error) error
 
 	Log *slog.Logger // nil: none
 

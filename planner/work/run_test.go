@@ -151,7 +151,10 @@ func TestRunRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary()
 		q := &Queue{Store: storetest.Memory(), Exclusive: true}
-		q.GiveUp = func(_ context.Context, j Job, cause error) { d.note("given up after %d: %v", j.Attempt, cause) }
+		q.GiveUp = func(_ context.Context, j Job, cause error) error {
+			d.note("given up after %d: %v", j.Attempt, cause)
+			return nil
+		}
 		accept(t, q, "", job(Apply, 1))
 		var waits []time.Duration
 		last := time.Now()
@@ -180,10 +183,65 @@ func TestRunRetries(t *testing.T) {
 	})
 }
 
+// limit is an error that says when it will be over.
+type limit struct{ until time.Time }
+
+func (limit) Error() string      { return "rate limit" }
+func (l limit) Later() time.Time { return l.until }
+
+// TestRunWaitsForALimit: a rate limit that lasted longer than all retries once
+// made weir give up, while it could tell nobody.
+func TestRunWaitsForALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &Queue{Store: storetest.Memory(), Exclusive: true}
+		q.GiveUp = func(context.Context, Job, error) error {
+			t.Error("given up")
+			return nil
+		}
+		accept(t, q, "", job(Apply, 1))
+		over := time.Now().Add(50 * time.Minute)
+		attempts := 0
+		stop := start(t, q, 1, func(context.Context, Job) error {
+			if attempts++; attempts < 12 || time.Now().Before(over) {
+				return fmt.Errorf("list reviews: %w", limit{over})
+			}
+			return nil
+		})
+		quiet(t, q)
+		stop()
+		jobs, err := q.Jobs(t.Context(), "acme/app", 1)
+		if err != nil || len(jobs) != 1 || jobs[0].State != Done || jobs[0].Errors != 0 {
+			t.Errorf("jobs %+v, %v; want one that is done without an error", jobs, err)
+		}
+	})
+}
+
+// TestI9_GivenUpOnlyWhenTold: while GitHub is down, nobody can be told either.
+func TestI9_GivenUpOnlyWhenTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &Queue{Store: storetest.Memory(), Exclusive: true}
+		up, told := time.Now().Add(3*time.Hour), 0
+		q.GiveUp = func(context.Context, Job, error) error {
+			if time.Now().Before(up) {
+				return errors.New("GitHub is down")
+			}
+			told++
+			return nil
+		}
+		accept(t, q, "", job(Apply, 1))
+		stop := start(t, q, 1, func(context.Context, Job) error { return errors.New("a defect") })
+		quiet(t, q)
+		stop()
+		if got := states(t, q, 1); got != "apply:failed" || told != 1 {
+			t.Errorf("%s, told %d times; want a failed job that was told of once", got, told)
+		}
+	})
+}
+
 func TestRunSurvivesPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory()}
-		q.GiveUp = func(context.Context, Job, error) { panic("oops") }
+		q.GiveUp = func(context.Context, Job, error) error { panic("oops") }
 		accept(t, q, "", job(Apply, 1), job(Apply, 2))
 		stop := start(t, q, 1, func(_ context.Context, j Job) error {
 			if j.Pull == 1 {

@@ -159,7 +159,8 @@ func (g *Client) Right(ctx context.Context, repo, login string) (policy.Right, e
 
 // Member reports whether somebody is in a team, written org/team, or in one of
 // the teams below it. An invitation that was not accepted yet does not count. A
-// team that does not exist, or that weir may not see, has no members.
+// team that does not exist has no members. Where the App lacks the permission
+// to see members, the error is a *HiddenTeamError.
 func (g *Client) Member(ctx context.Context, team, login string) (bool, error) {
 	org, slug, ok := strings.Cut(team, "/")
 	if !ok || !rest.IsPart(org) || !rest.IsPart(slug) {
@@ -178,5 +179,18 @@ func (g *Client) Member(ctx context.Context, team, login string) (bool, error) {
 	if rest.StatusOf(err) == http.StatusNotFound || errors.As(err, &lost) {
 		return false, nil
 	}
+	if rest.StatusOf(err) == http.StatusForbidden {
+		return false, &HiddenTeamError{Team: team}
+	}
 	return membership.State == "active", err
+}
+
+// HiddenTeamError says that weir may not see who is in a team.
+type HiddenTeamError struct{ Team string }
+
+func (e *HiddenTeamError) Error() string { return "github: the members of " + e.Team + " are hidden" }
+
+// Hidden says what to do about it.
+func (e *HiddenTeamError) Hidden() string {
+	return "weir may not see who is in " + e.Team + ", which a rule asks for: its App needs the permission Members (read) of the organisation"
 }
