@@ -23,12 +23,45 @@ const (
 
 func (p *project) command(workspace bool, verb string, args ...string) child.Command {
 	return child.Command{
-		Verb: verb,
-		Path: p.binary.path,
-		Args: append(strings.Fields(verb), args...),
-		Dir:  p.dir,
-		Env:  p.environment(workspace),
+		Verb:  verb,
+		Path:  p.binary.path,
+		Args:  append(strings.Fields(verb), args...),
+		Dir:   p.dir,
+		Env:   p.environment(workspace),
+		Reach: p.reach(),
 	}
+}
+
+// reach is what the pull request's code may use of weir's files while it
+// plans or applies: its own checkout, state and temporary directory. What is
+// used by later runs, too, the data directory and the provider cache, it may
+// not change.
+func (p *project) reach() child.Reach {
+	reach := child.Reach{
+		Hidden: append([]string{p.target.DataDir}, p.runner.Private...),
+		Given:  []string{p.target.Root, p.temp},
+		Read:   []string{p.target.DataDir, p.binary.path},
+	}
+	if p.runner.CacheDir != "" {
+		reach.Hidden, reach.Read = append(reach.Hidden, p.runner.CacheDir), append(reach.Read, p.runner.CacheDir)
+	}
+	if p.runner.TempDir != "" {
+		reach.Hidden = append(reach.Hidden, p.runner.TempDir)
+	}
+	if p.state != "" {
+		reach.Given = append(reach.Given, filepath.Dir(p.state))
+	}
+	return reach
+}
+
+// prepares lets a command that runs no code of the pull request's change the
+// data directory and the provider cache.
+func (p *project) prepares(c child.Command) child.Command {
+	c.Reach.Given = append(c.Reach.Given, p.target.DataDir)
+	if p.runner.CacheDir != "" {
+		c.Reach.Given = append(c.Reach.Given, p.runner.CacheDir)
+	}
+	return c
 }
 
 // initCommand initialises the directory. It is told no workspace except by
@@ -39,7 +72,7 @@ func (p *project) initCommand(readonly bool) child.Command {
 	if readonly {
 		args = append(args, "-lockfile=readonly")
 	}
-	return p.command(p.source.Backend == "cloud" || p.source.Backend == "remote", "init", args...)
+	return p.prepares(p.command(p.source.Backend == "cloud" || p.source.Backend == "remote", "init", args...))
 }
 
 // planCommand asks for the exit code that tells an empty plan apart, so that
@@ -52,11 +85,15 @@ func (p *project) planCommand(out string) child.Command {
 	for _, file := range p.target.VarFiles {
 		args = append(args, "-var-file="+filepath.FromSlash(file))
 	}
-	return p.command(true, "plan", append(args, p.target.Extra...)...)
+	c := p.command(true, "plan", append(args, p.target.Extra...)...)
+	c.Reach.Given = append(c.Reach.Given, out)
+	return c
 }
 
 func (p *project) showCommand(planFile string) child.Command {
-	return p.command(true, "show", "-json", "-no-color", planFile)
+	c := p.command(true, "show", "-json", "-no-color", planFile)
+	c.Reach.Read = append(c.Reach.Read, planFile)
+	return c
 }
 
 func (p *project) applyCommand(planFile string) child.Command {
@@ -64,11 +101,13 @@ func (p *project) applyCommand(planFile string) child.Command {
 	if p.state != "" {
 		args = append(args, "-state="+p.state)
 	}
-	return p.command(true, "apply", append(args, planFile)...)
+	c := p.command(true, "apply", append(args, planFile)...)
+	c.Reach.Read = append(c.Reach.Read, planFile)
+	return c
 }
 
 func (p *project) newWorkspaceCommand() child.Command {
-	return p.command(false, "workspace new", "-no-color", p.target.Workspace)
+	return p.prepares(p.command(false, "workspace new", "-no-color", p.target.Workspace))
 }
 
 // extraFlags are what a person may add to a plan. Everything that names
@@ -119,6 +158,7 @@ func (p *project) environment(workspace bool) []string {
 	env := maps.Clone(p.inherited)
 	set := func(name, value string) { env[name] = value }
 	set("TF_DATA_DIR", p.target.DataDir)
+	set("TMPDIR", p.temp)
 	// A checkout has no .git of its own; git must not find one above it.
 	set("GIT_CEILING_DIRECTORIES", filepath.Dir(p.target.Root))
 	if workspace && (p.target.Workspace != "default" || p.source.Backend != "cloud" && p.source.Backend != "remote") {
@@ -177,7 +217,7 @@ func (r *Runner) environment(env map[string]string) []string {
 	env["CHECKPOINT_DISABLE"] = "1"
 	env["GIT_TERMINAL_PROMPT"] = "0"
 	if env["TMPDIR"] == "" {
-		env["TMPDIR"] = r.tempDir()
+		env["TMPDIR"] = r.tempDir() // where no project is worked on
 	}
 	if env["GIT_SSH_COMMAND"] == "" {
 		env["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes"

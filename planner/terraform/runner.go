@@ -33,6 +33,7 @@ type Runner struct {
 	DigestKey   []byte          // secret that keys change digests, so that they do not give sensitive values away to guessing
 	Log         *slog.Logger    // nil: nothing is logged
 	Environ     func() []string // the server's environment; nil: os.Environ
+	Private     []string        // absolute paths of what no child may reach, but for what is its own; see child.Reach
 
 	once     sync.Once
 	children *child.Limit
@@ -98,6 +99,7 @@ type project struct {
 	secrets    *strings.Replacer
 	log        *child.Log
 	notes      []string
+	temp       string // of this run alone; open makes it, close removes it
 }
 
 // open checks the target and prepares its commands. It starts no process
@@ -173,8 +175,15 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 	if p.binary, failure, err = r.choose(ctx, p); failure != nil || err != nil {
 		return nil, failure, err
 	}
+	if p.temp, err = os.MkdirTemp(r.tempDir(), "tf-"); err != nil {
+		return nil, nil, fmt.Errorf("prepare terraform: %w", err)
+	}
 	return p, nil, nil
 }
+
+// close removes what children wrote and forgot. What cannot be removed is left
+// to whoever sweeps TempDir.
+func (p *project) close() { _ = os.RemoveAll(p.temp) }
 
 // placeState decides where the state of a project without a backend is.
 func (p *project) placeState() error {
@@ -220,6 +229,7 @@ func (r *Runner) plan(ctx context.Context, t Target, code Code, out string) (*Pl
 	if failure != nil || err != nil {
 		return nil, failure, err
 	}
+	defer p.close()
 	release, err := r.hold(ctx, t.DataDir)
 	if err != nil {
 		return nil, nil, err
@@ -329,6 +339,7 @@ func (r *Runner) apply(ctx context.Context, t Target, planFile string) (string, 
 	if failure != nil || err != nil {
 		return "", failure, err
 	}
+	defer p.close()
 	release, err := r.hold(ctx, t.DataDir)
 	if err != nil {
 		return "", nil, err

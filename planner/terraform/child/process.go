@@ -27,6 +27,8 @@ type Command struct {
 	Args []string // without the program's name
 	Dir  string
 	Env  []string
+
+	Reach Reach
 }
 
 // Outcome is how a process ended by itself.
@@ -45,6 +47,7 @@ type Limit struct {
 
 	once   sync.Once
 	places *semaphore.Weighted
+	loose  sync.Once // that commands are not confined is told once
 }
 
 func (l *Limit) slots() *semaphore.Weighted {
@@ -95,6 +98,11 @@ func (l *Limit) Run(ctx context.Context, c Command, out io.Writer, data bool, lo
 		return Outcome{}, fmt.Errorf("wait to run %s: %w", c.Verb, context.Cause(ctx))
 	}
 	defer l.slots().Release(1)
+	l.loose.Do(func() {
+		if !Confines() {
+			l.Log.Warn("this kernel does not keep terraform away from weir's own files and processes; Linux 5.19 or newer with Landlock does")
+		}
+	})
 	started := time.Now()
 
 	cmd := &exec.Cmd{
@@ -116,7 +124,7 @@ func (l *Limit) Run(ctx context.Context, c Command, out io.Writer, data bool, lo
 		}
 	}
 	cmd.Stdout, cmd.Stderr = writers[0], writers[1]
-	err = cmd.Start()
+	err = start(cmd, c.Reach)
 	closeAll(writers)
 	if err != nil {
 		closeAll(readers)

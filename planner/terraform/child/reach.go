@@ -1,0 +1,65 @@
+package child
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Reach is what of this machine's files a command may use: all that weir's
+// user may, but for what is hidden. All paths are absolute. Hidden files can
+// neither be read nor written nor run; their names can be listed.
+//
+// Whatever its reach, a command can neither look into the memory, environment
+// and open files of processes that it did not start, nor send them signals.
+// Programs that it runs gain no rights by their owner (setuid).
+//
+// It is the kernel that holds a command to it: Linux 5.19 or newer with
+// Landlock, and 6.12 or newer for signals. Elsewhere nothing does, which the
+// log tells once.
+type Reach struct {
+	Hidden []string // with all that is in them
+	Given  []string // these all the same, with all that is in them
+	Read   []string // these all the same, to be read and run and not to be written
+}
+
+// hidden are the places that a command may not reach, links resolved. One that
+// does not exist yet stands for what will be made there.
+func (r Reach) hidden() []string {
+	var all []string
+	for _, path := range r.Hidden {
+		path = filepath.Clean(path)
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			path = resolved
+		} else if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			path = filepath.Join(dir, filepath.Base(path))
+		}
+		all = append(all, path)
+	}
+	return all
+}
+
+// open lists the largest files and directories that hold nothing hidden and
+// are together all of dir that is not hidden. What is made later in a directory
+// that holds something hidden is not among them.
+func open(dir string, hidden []string) []string {
+	if slices.Contains(hidden, dir) {
+		return nil
+	}
+	below := strings.TrimSuffix(dir, "/") + "/"
+	if !slices.ContainsFunc(hidden, func(path string) bool { return strings.HasPrefix(path, below) }) {
+		return []string{dir}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // what weir cannot list
+	}
+	var all []string
+	for _, entry := range entries {
+		if entry.Type()&os.ModeSymlink == 0 { // what it leads to counts
+			all = append(all, open(below+entry.Name(), hidden)...)
+		}
+	}
+	return all
+}
