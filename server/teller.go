@@ -74,9 +74,10 @@ func (t *teller) minimise(ctx context.Context, repo string, outdated []planner.C
 	}
 }
 
-// Check sets a check, with its summary in words.
+// Check sets a check, with its title and summary in words.
 func (t *teller) Check(ctx context.Context, c planner.Check, r planner.Result) (int64, error) {
-	_, summary := templates.CheckText(r, c.Name)
+	var summary string
+	c.Title, summary = templates.CheckText(c, r)
 	return t.github.SetCheck(ctx, c, summary)
 }
 

@@ -1,17 +1,19 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"weir/planner"
-	"weir/policy"
 	"weir/templates/markdown"
 )
 
 const (
-	// maxTitle is the length of a commit status's description at GitHub.
+	// maxTitle is the length of a commit status's description at GitHub. A
+	// check run's title is shown in the same narrow list.
 	maxTitle = 140
 	// maxSummary is the length of a check run's summary at GitHub (65,535
 	// characters), less some air.
@@ -20,14 +22,19 @@ const (
 
 // CheckText renders a result for one of weir's two checks: a title of one line
 // and at most 140 characters, plain text, and a summary in Markdown with the
-// table of projects.
-func CheckText(r planner.Result, name string) (title, summary string) {
+// table of projects. The check's own title stays where the result does not
+// tell more.
+func CheckText(c planner.Check, r planner.Result) (title, summary string) {
 	v := view{r}
-	title = v.planTitle()
-	if name == planner.CheckApply {
-		title = v.applyTitle()
+	var own string
+	switch {
+	case c.Status == planner.InProgress || c.Status == planner.Cancelled:
+	case c.Name == planner.CheckApply:
+		own = v.applyTitle(c.Status)
+	default:
+		own = v.planTitle()
 	}
-	title = markdown.Line(title, maxTitle)
+	title = markdown.Line(strings.ReplaceAll(cmp.Or(own, c.Title, c.Name), "`", ""), maxTitle)
 	summary = render("check", v)
 	if len(summary) > maxSummary {
 		summary = render("too_long", v)
@@ -35,43 +42,53 @@ func CheckText(r planner.Result, name string) (title, summary string) {
 	return title, summary
 }
 
+// planTitle is what the check weir/plan says; "" where the result does not
+// know.
 func (v view) planTitle() string {
 	switch {
-	case v.Kind == planner.ResultInternal:
-		return "Internal error, job " + v.Job
+	case v.Kind == planner.ResultLocked:
+		return v.waitTitle()
+	case v.Kind != planner.ResultPlan:
+		return ""
 	case v.Failure != "":
 		return "Cannot be planned: " + v.Failure
-	case len(v.Waiting) > 0:
-		return v.waitTitle()
 	case len(v.Projects) == 0:
-		return "No Terraform project is touched"
-	case len(v.FailedIDs()) > 0:
-		return fmt.Sprintf("Failed in %d of %s: %s", len(v.FailedIDs()), count(len(v.Projects), "project"), strings.Join(v.FailedIDs(), ", "))
+		return ""
+	case len(v.PlanFailedIDs()) > 0:
+		return "Plan failed " + v.where(planner.PlanFailed) + ": " + strings.Join(v.PlanFailedIDs(), ", ")
+	case slices.ContainsFunc(v.Projects, func(p planner.ProjectResult) bool { return p.State == planner.Planned && p.Summary == nil }):
+		return ""
 	}
-	return capital(v.Future()) + " in " + count(len(v.Projects), "project")
+	if len(v.OpenIDs()) == 0 && len(v.AppliedIDs()) > 0 {
+		return "Applied: " + v.Past()
+	}
+	title := capital(v.Future())
+	if len(v.Narrowed()) > 0 {
+		title += ", with arguments added by hand"
+	}
+	if left := v.LeftBehind(); left != "" {
+		title += "; " + left
+	}
+	return title
 }
 
-func (v view) applyTitle() string {
-	applied, failed := v.in(planner.Applied), v.in(planner.ApplyFailed)
+// applyTitle is what the check weir/apply says; "" where the result does not
+// know.
+func (v view) applyTitle(status planner.CheckStatus) string {
+	failed := v.in(planner.ApplyFailed)
 	switch {
-	case v.Kind == planner.ResultInternal:
-		return "Internal error, job " + v.Job
-	case len(v.InterruptedIDs()) > 0:
-		return "Interrupted: " + strings.Join(v.InterruptedIDs(), ", ")
-	case len(failed) > 0:
-		return fmt.Sprintf("Apply failed in %d of %s: %s", len(failed), count(len(v.Projects), "project"), strings.Join(failed, ", "))
-	case v.Failure != "":
-		return "Nothing can be applied: it cannot be planned"
-	case len(v.Waiting) > 0:
+	case v.Kind == planner.ResultInterrupted:
+		return "Interrupted in " + strings.Join(v.InterruptedIDs(), ", ") + ": nobody knows how much was done; it is planned again"
+	case v.Kind == planner.ResultApply && len(failed) > 0:
+		return "Apply failed " + v.where(planner.ApplyFailed) + ": " + strings.Join(failed, ", ") + "; what is left is planned again"
+	case v.Kind == planner.ResultApply && status == planner.Success:
+		return "Everything is applied: " + v.Past()
+	case v.Kind == planner.ResultLocked:
 		return v.waitTitle()
-	case len(v.Projects) == 0 || v.Empty():
-		return "Nothing to apply"
-	case len(v.OpenIDs()) == 0:
-		return "Applied: " + v.Past() + " in " + count(len(applied), "project")
-	case v.Decision != nil && !v.Decision.Open && len(v.Decision.Missing()) > 0:
-		return "Waits for: " + missingWords(v.Decision.Missing())
+	case status == planner.ActionRequired && v.Failure == "" && v.Decision != nil && !v.Decision.Open && len(v.Decision.Missing()) > 0:
+		return v.waitsFor(v.Decision.Missing())
 	}
-	return count(len(v.OpenIDs()), "project") + " to apply"
+	return ""
 }
 
 func (v view) waitTitle() string {
@@ -83,19 +100,7 @@ func (v view) waitTitle() string {
 	if owners == "" {
 		owners = "its turn"
 	}
-	return "Waits for " + owners + " (" + strings.Join(ids, ", ") + ")"
-}
-
-// missingWords names the requirements, with the reason where it is only one.
-func missingWords(missing []policy.Requirement) string {
-	if len(missing) == 1 {
-		return strings.ReplaceAll(missing[0].Reason, "`", "")
-	}
-	words := make([]string, len(missing))
-	for i, m := range missing {
-		words[i] = m.Name
-	}
-	return strings.Join(words, ", ")
+	return fmt.Sprintf("Waits for %s (%s)", owners, strings.Join(ids, ", "))
 }
 
 func capital(s string) string {

@@ -103,6 +103,14 @@ func network() planner.ProjectResult {
 	}
 }
 
+// deleted is a project whose directory the pull request deletes.
+func deleted(dir string) planner.ProjectResult {
+	return planner.ProjectResult{
+		ID: dir, Dir: dir, Workspace: "default", State: planner.NoChanges, RunURL: runURL(5), Deleted: true,
+		Notes: []string{"The directory is deleted here. Terraform cannot plan what is not there. To destroy it, restore the directory and run `weir plan -d " + dir + " -- -destroy`."},
+	}
+}
+
 const broken = "Error: Unsupported argument\n\n  on main.tf line 3, in resource \"terraform_data\" \"a\":\n   3:   imput = \"```\"\n\nAn argument named \"imput\" is not expected here. Did you mean \"input\"?"
 
 func waits() *policy.Decision {
@@ -159,7 +167,6 @@ func situations(t *testing.T) map[string]planner.Result {
 			d.Requirements[i].Met = true
 		}
 		r.Decision = d
-		r.Since = []string{"bob approved 3f2a91c; this plan does the same, so the approval counts"}
 	})
 	add("plan_comment_mode", planner.ResultPlan, func(r *planner.Result) {
 		r.Mode = "comment"
@@ -177,15 +184,15 @@ func situations(t *testing.T) map[string]planner.Result {
 	add("plan_voided", planner.ResultPlan, func(r *planner.Result) {
 		r.Projects = []planner.ProjectResult{network(), {ID: "app", Dir: "app", Workspace: "default", State: planner.Pending, Failure: "unlocked by bob; `weir plan` takes the lock again"}}
 		r.Decision = waits()
-		r.Decision.Requirements[3].Reason = "an approval of somebody with write access who is not the author; bob approved 81be0d4, and the plan has changed since"
-		r.Since = []string{"bob approved 81be0d4; the plan has changed since: network@blue"}
+		r.Decision.Requirements[3].Reason = "an approval of somebody with write access who is not the author; bob approved 81be0d4; the head is now 3f2a91c, which does something else in network@blue"
 		r.Projects[0].Summary.Opaque = "values are known only after apply"
 	})
 	add("plan_hostile", planner.ResultPlan, func(r *planner.Result) {
 		evil := "a|b`</details><script>alert(1)</script> @bob fixes #12 --> ![x](https://github.com/acme/infra/issues/1)"
 		p := prod(t)
-		p.ID, p.Dir = evil, evil
-		p.Text = "  + resource \"x\" \"y\" {\n````\n</details> @bob fixes #12\n```\n-->\x1b[31mred\x1b[0m\u202e\n"
+		p.ID, p.Dir = evil, "envs/\u202eprod/"+strings.Repeat("deep/", 60)
+		p.Extra, p.AskedBy = []string{"-target=" + evil, "-var=x=\u202ey"}, evil
+		p.Text = "  + resource \"x\" \"y\" {\n````\n</details> @bob fixes #12\n```\n-->\x1b[31mred\x1b[0m\u202e\u200b\n"
 		p.Summary.Changes[0].Address, p.Summary.Changes[0].Reason = evil, evil
 		p.Notes = []string{evil, "| a | b |", "# title", "1. one", "https://github.com/acme/infra/pull/3", "www.example.com GH-12 $x$ __b__"}
 		f := p
@@ -195,7 +202,52 @@ func situations(t *testing.T) map[string]planner.Result {
 		r.Decision = waits()
 		r.Decision.Requirements[3].Reason = evil
 	})
+	add("plan_extra", planner.ResultPlan, func(r *planner.Result) {
+		n, p := network(), prod(t)
+		p.Extra, p.AskedBy = []string{"-target=module.net[\"eu|west\"]", "-refresh=false"}, "bob"
+		r.Projects, r.Decision = []planner.ProjectResult{n, p}, waits()
+	})
+	add("plan_deleted", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{network(), deleted("envs/old")}
+		r.Decision = waits()
+	})
+	add("plan_only_deleted", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{deleted("envs/older"), deleted("envs/old")}
+		r.Decision = &policy.Decision{Nothing: true}
+	})
+	add("plan_syntax", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{{
+			ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.PlanFailed, RunURL: runURL(4),
+			Failure: "Error: Unclosed configuration block\n\n  on main.tf line 3, in resource \"terraform_data\" \"a\":\n   3: resource \"terraform_data\" \"a\" {\n\nThere is no closing brace for this block.",
+		}}
+		// The first is what terraform says below; it once stood here, too.
+		r.Notes = []string{"envs/dev/main.tf:3: Unclosed configuration block", "envs/qa/main.tf:1: Unclosed configuration block", "envs/old: looks like a root module, but weir.yaml does not list it, so it is not planned"}
+	})
+	add("plan_applied", planner.ResultPlan, func(r *planner.Result) {
+		p := prod(t)
+		p.State = planner.Applied
+		r.Projects, r.Decision = []planner.ProjectResult{staging(), p}, &policy.Decision{Nothing: true}
+	})
+	add("plan_partly_applied", planner.ResultPlan, func(r *planner.Result) {
+		n := network()
+		n.State = planner.Applied
+		r.Projects, r.Decision = []planner.ProjectResult{n, prod(t)}, waits()
+	})
+	add("plan_rule", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects, r.Decision = []planner.ProjectResult{prod(t)}, waits()
+		r.Decision.Requirements[3].Reason = "2 approvals of acme/platform, because prod would delete terraform_data.gone (so far 1)"
+	})
+	add("plan_objection", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects, r.Decision = []planner.ProjectResult{network()}, waits()
+		r.Decision.Requirements[3].Reason = "carol requested changes"
+		r.Decision.Requirements[4] = policy.Requirement{Name: "mergeable", Reason: "it is a draft: mark it ready for review"}
+	})
+	add("plan_same_head", planner.ResultPlan, func(r *planner.Result) {
+		r.Projects, r.Decision = []planner.ProjectResult{network()}, waits()
+		r.Decision.Requirements[3].Reason += "; bob approved 3f2a91c, but it was planned again after that and now does something else in network@blue"
+	})
 	add("locked", planner.ResultLocked, func(r *planner.Result) {
+		r.Projects = []planner.ProjectResult{{ID: "envs/prod", Dir: "envs/prod", Workspace: "default", State: planner.Pending, Failure: "it waits for its lock"}}
 		r.Waiting = []planner.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}, {ID: "network@blue", Owner: 14, Place: 3}, {ID: "envs/dev"}}
 	})
 	add("apply", planner.ResultApply, func(r *planner.Result) {
@@ -284,12 +336,41 @@ func TestComment(t *testing.T) {
 	}
 }
 
+// status is what the planner makes of a situation, with the title that it
+// gives the check.
+func status(r planner.Result, name string) (planner.CheckStatus, string) {
+	v := view{r}
+	switch {
+	case r.Kind == planner.ResultClosed && r.Decision == nil:
+		return planner.Failure, "Merged, but never applied"
+	case r.Kind == planner.ResultInterrupted:
+		return planner.Failure, "The apply was interrupted"
+	case r.Kind == planner.ResultLocked || r.Kind == planner.ResultUnlocked:
+		return planner.ActionRequired, "Unlocked; waits for `weir plan`"
+	case name == planner.CheckPlan && (r.Failure != "" || len(v.PlanFailedIDs()) > 0):
+		return planner.Failure, "1 of 2 failed"
+	case name == planner.CheckPlan:
+		return planner.Success, fmt.Sprintf("%d planned", len(r.Projects))
+	case r.Kind == planner.ResultApply && len(v.FailedIDs()) > 0:
+		return planner.Failure, "The apply failed; what is left is planned again"
+	case r.Decision != nil && r.Decision.Nothing:
+		return planner.Success, "Nothing to apply"
+	case r.Kind == planner.ResultApply && len(v.OpenIDs()) == 0:
+		return planner.Success, "Everything is applied"
+	case r.Decision != nil && r.Decision.Open:
+		return planner.ActionRequired, "Will be applied now"
+	}
+	return planner.ActionRequired, "The planner's own title"
+}
+
 func TestCheckText(t *testing.T) {
 	for name, r := range situations(t) {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
 			for _, check := range []string{planner.CheckPlan, planner.CheckApply} {
-				title, summary := CheckText(r, check)
+				c := planner.Check{Name: check}
+				c.Status, c.Title = status(r, check)
+				title, summary := CheckText(c, r)
 				if n := len([]rune(title)); n > 140 || n == 0 || strings.Contains(title, "\n") {
 					t.Errorf("%s: title %q of %d characters", check, title, n)
 				}
@@ -300,5 +381,29 @@ func TestCheckText(t *testing.T) {
 			}
 			golden(t, "checks/"+name+".md", b.String())
 		})
+	}
+}
+
+// TestCheckTitleOfThePlanner: where a result does not tell how it is, the title
+// that the check has been given stays.
+func TestCheckTitleOfThePlanner(t *testing.T) {
+	bare := base(planner.ResultPlan)
+	bare.Projects = []planner.ProjectResult{{ID: "prod", State: planner.Planned}}
+	for name, c := range map[string]struct {
+		check planner.Check
+		in    planner.Result
+		want  string
+	}{
+		"a plan that runs":       {planner.Check{Name: planner.CheckPlan, Status: planner.InProgress, Title: "Planning 3f2a91c"}, bare, "Planning 3f2a91c"},
+		"a plan that was ended":  {planner.Check{Name: planner.CheckPlan, Status: planner.Cancelled, Title: "Superseded by a newer event"}, bare, "Superseded by a newer event"},
+		"no summaries were read": {planner.Check{Name: planner.CheckPlan, Status: planner.Success, Title: "1 planned"}, bare, "1 planned"},
+		"a merge queue":          {planner.Check{Name: planner.CheckApply, Status: planner.Success, Title: "Checked before"}, base(planner.ResultPlan), "Checked before"},
+		"an apply that runs":     {planner.Check{Name: planner.CheckApply, Status: planner.InProgress, Title: "Applying"}, base(planner.ResultApply), "Applying"},
+		"unlocked":               {planner.Check{Name: planner.CheckApply, Status: planner.ActionRequired, Title: "Unlocked; waits for `weir plan`"}, base(planner.ResultUnlocked), "Unlocked; waits for weir plan"},
+		"no title at all":        {planner.Check{Name: planner.CheckPlan}, base(planner.ResultHelp), planner.CheckPlan},
+	} {
+		if got, _ := CheckText(c.check, c.in); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 type totals struct {
 	create, update, replace, remove int
 	imported, moved, forgotten      int
-	read, outputs                   int
+	read, outputs, invoked          int
 }
 
 func (t *totals) add(s *terraform.Summary) {
@@ -28,23 +28,25 @@ func (t *totals) add(s *terraform.Summary) {
 	t.forgotten += s.Forget
 	t.read += s.Read
 	t.outputs += len(s.Outputs)
+	t.invoked += len(s.Invokes)
 }
 
-// future says "2 to change, 1 to destroy"; "" where nothing happens.
+// future says "1 to destroy, 2 to change", the worst first; "" where nothing
+// happens.
 func (t totals) future() string {
-	return t.words("%d to %s", [...]string{"create", "change", "replace", "destroy", "import", "move", "forget"},
-		"only outputs change", "only data is read")
+	return t.words("%d to %s", [...]string{"destroy", "replace", "forget", "create", "change", "import", "move"},
+		"only actions are invoked", "only outputs change", "only data is read")
 }
 
-// past says "2 changed, 1 destroyed".
+// past says "1 destroyed, 2 changed".
 func (t totals) past() string {
-	return t.words("%d %s", [...]string{"created", "changed", "replaced", "destroyed", "imported", "moved", "forgotten"},
-		"only outputs changed", "only data was read")
+	return t.words("%d %s", [...]string{"destroyed", "replaced", "forgotten", "created", "changed", "imported", "moved"},
+		"only actions were invoked", "only outputs changed", "only data was read")
 }
 
-func (t totals) words(format string, verbs [7]string, onlyOutputs, onlyRead string) string {
+func (t totals) words(format string, verbs [7]string, onlyActions, onlyOutputs, onlyRead string) string {
 	var words []string
-	for i, n := range [...]int{t.create, t.update, t.replace, t.remove, t.imported, t.moved, t.forgotten} {
+	for i, n := range [...]int{t.remove, t.replace, t.forgotten, t.create, t.update, t.imported, t.moved} {
 		if n > 0 {
 			words = append(words, fmt.Sprintf(format, n, verbs[i]))
 		}
@@ -52,6 +54,8 @@ func (t totals) words(format string, verbs [7]string, onlyOutputs, onlyRead stri
 	switch {
 	case len(words) > 0:
 		return strings.Join(words, ", ")
+	case t.invoked > 0:
+		return onlyActions
 	case t.outputs > 0:
 		return onlyOutputs
 	case t.read > 0:

@@ -122,7 +122,7 @@ func NewPages() (*Pages, error) {
 		"standing": standing,
 		"pullPath": pullPath,
 		"counts":   counts,
-		"lines":    planLines,
+		"lines":    markdown.Coloured,
 		"verb":     verb,
 		"forcing":  forcing,
 		"show":     markdown.Printable,

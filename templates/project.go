@@ -36,7 +36,7 @@ func (p projectView) Summarised() string {
 
 // Block is the plan as a diff, or the output of an apply as it is.
 func (p projectView) Block() string {
-	if p.State == planner.Planned || p.State == planner.NoChanges {
+	if p.kind == planner.ResultPlan {
 		return markdown.Fence("diff", markdown.Diff(p.Text))
 	}
 	return markdown.Fence("text", p.Text)
@@ -95,8 +95,12 @@ func (p projectView) ChangeLines() []string {
 
 // row is a project in the table.
 func row(p planner.ProjectResult) string {
-	result := markdown.Link(stateWords(p.State), p.RunURL)
-	if failedState(p.State) || p.State == planner.Interrupted {
+	words := stateWords(p.State)
+	if p.Deleted && p.State == planner.NoChanges {
+		words = "directory deleted"
+	}
+	result := markdown.Link(words, p.RunURL)
+	if failedState(p.State) || p.State == planner.Interrupted || p.Deleted {
 		result = "**" + result + "**"
 	}
 	cells := []string{projectName(p), result + extras(p.Summary)}

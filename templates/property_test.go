@@ -263,7 +263,7 @@ func FuzzComment(f *testing.F) {
 			r := base(kind)
 			r.Job = name
 			r.Text, r.Actor, r.BaseRef, r.Head = sentence, name, name, name
-			r.Notes, r.Since, r.Unlocked = []string{sentence, name}, []string{sentence}, []string{name}
+			r.Notes, r.Unlocked = []string{sentence, name, name + ":3: " + sentence}, []string{name}
 			r.Next = []int{12}
 			r.Waiting = []planner.Waiting{{ID: name, Owner: 12, Place: 2}}
 			r.Decision = &policy.Decision{Requirements: []policy.Requirement{{Name: "approved", Reason: sentence}}}
@@ -277,7 +277,7 @@ func FuzzComment(f *testing.F) {
 				}
 				r.Projects = append(r.Projects, planner.ProjectResult{
 					ID: name, Dir: sentence, Workspace: name, State: all[i%len(all)], RunURL: runURL(i % 10), Text: text, Failure: sentence,
-					Notes: []string{sentence},
+					Notes: []string{sentence}, Deleted: i%3 == 1, Extra: []string{name, sentence}[:i%3%2*2], AskedBy: name,
 					Summary: &terraform.Summary{Replace: 1, Opaque: sentence, Changes: []terraform.Change{
 						{Address: name, Action: terraform.Replace, Reason: sentence, Attributes: []terraform.Attribute{{Name: name, ForcesReplace: true}}},
 					}, Drift: []terraform.Change{{Address: name, Action: terraform.Update}}},

@@ -1,11 +1,9 @@
 package templates
 
 import (
-	"slices"
 	"strings"
 
 	"weir/planner"
-	"weir/templates/markdown"
 )
 
 // Standing is where a pull request stands, in a few words.
@@ -60,31 +58,4 @@ func standing(r planner.Record) Standing {
 		return Standing{"wait", "not yet " + strings.Join(names, ", ")}
 	}
 	return Standing{"wait", "planned"}
-}
-
-// planLine is a line of a plan with the class that colours it.
-type planLine struct{ Class, Text string }
-
-// planLines colours a plan as its comment does.
-func planLines(plan string) []planLine {
-	var lines []planLine
-	for line := range strings.SplitSeq(markdown.Diff(plan), "\n") {
-		class := ""
-		if line != "" {
-			class = map[byte]string{'+': "add", '-': "del", '!': "chg"}[line[0]]
-		}
-		// The mark ! is for GitHub's colours only.
-		if rest, ok := strings.CutPrefix(line, "!+/-"); ok {
-			line = "+/-" + rest
-		} else if class == "chg" {
-			line = "~" + line[1:]
-		}
-		// Lines of one colour are one element: plans can have many.
-		if n := len(lines); n > 0 && lines[n-1].Class == class {
-			lines[n-1].Text += "\n" + line
-			continue
-		}
-		lines = append(lines, planLine{class, line})
-	}
-	return slices.Clip(lines)
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"weir/planner"
-	"weir/planner/terraform"
-	"weir/policy"
 	"weir/templates/markdown"
 )
 
@@ -90,6 +88,39 @@ func (v view) Unplanned() int {
 	return len(v.in(planner.Pending, planner.Planning, planner.Skipped))
 }
 
+// DeletedIDs are the projects whose directory the pull request deletes.
+// Nothing of theirs is planned, so what they manage is left behind.
+func (v view) DeletedIDs() []string {
+	var ids []string
+	for _, p := range v.Projects {
+		if p.Deleted {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// LeftBehind says of deleted directories what becomes of what they manage.
+func (v view) LeftBehind() string {
+	deleted := v.DeletedIDs()
+	switch len(deleted) {
+	case 0:
+		return ""
+	case 1:
+		return "1 directory is deleted, and what it manages is left behind"
+	}
+	return fmt.Sprintf("%d directories are deleted, and what they manage is left behind", len(deleted))
+}
+
+// where says how many projects are in one of the states: "in 1 of 3 projects".
+func (v view) where(states ...planner.State) string {
+	some, all := len(v.in(states...)), len(v.Projects)
+	if some == 0 || some == all {
+		return "in " + count(all, "project")
+	}
+	return fmt.Sprintf("in %d of %s", some, count(all, "project"))
+}
+
 func (v view) totals(states ...planner.State) totals {
 	var t totals
 	for _, p := range v.Projects {
@@ -100,21 +131,46 @@ func (v view) totals(states ...planner.State) totals {
 	return t
 }
 
-// Future says what all plans would do together.
+// Future says what all plans would do together, and in how many projects.
 func (v view) Future() string {
-	if words := v.totals(planner.Planned).future(); words != "" {
-		return words
+	words := v.totals(planner.Planned).future()
+	if words == "" {
+		words = "no changes"
 	}
-	return "no changes"
+	return words + " " + v.where(planner.Planned)
 }
 
-// Past says what was applied.
+// Past says what was applied, and in how many projects.
 func (v view) Past() string {
-	if words := v.totals(planner.Applied).past(); words != "" {
-		return words
+	words := v.totals(planner.Applied).past()
+	if words == "" {
+		words = "nothing changed"
 	}
-	return "nothing changed"
+	return words + " " + v.where(planner.Applied)
 }
+
+// Others says how the projects stand that did not fail: "1 applied, 2 skipped".
+func (v view) Others() string {
+	var words []string
+	for _, s := range []planner.State{planner.Applied, planner.Planned, planner.NoChanges, planner.Skipped, planner.Pending} {
+		if n := len(v.in(s)); n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, stateWords(s)))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// Failed says where a plan or an apply failed: "in 1 of 3 projects".
+func (v view) Failed() string { return v.where(planner.PlanFailed, planner.ApplyFailed) }
+
+// Partly reports whether arguments of a person's kept an apply from being all
+// of it.
+func (v view) Partly() bool {
+	return slices.ContainsFunc(v.Projects, func(p planner.ProjectResult) bool { return len(p.Extra) > 0 })
+}
+
+// PlanFailedIDs are the projects whose plan failed.
+func (v view) PlanFailedIDs() []string { return v.in(planner.PlanFailed) }
 
 // Empty reports whether no plan changes anything and none failed.
 func (v view) Empty() bool {
@@ -134,223 +190,3 @@ func (v view) Table() string {
 	return "| Project | Result | Create | Change | Replace | Destroy |\n" +
 		"| :-- | :-- | --: | --: | --: | --: |\n" + strings.Join(rows, "\n")
 }
-
-// Destroys lists everything that plans destroy, replace or forget, each with
-// its reason.
-func (v view) Destroys() []string {
-	var lines []string
-	for _, p := range v.Projects {
-		if p.Summary == nil || p.State != planner.Planned {
-			continue
-		}
-		for _, c := range p.Summary.Changes {
-			if line := destroyLine(c, p.ID); line != "" {
-				lines = append(lines, line)
-			}
-		}
-	}
-	return bounded(lines, roomDestroys, "- and %d more, in the plans below")
-}
-
-func destroyLine(c terraform.Change, id string) string {
-	var verb string
-	switch c.Action {
-	case terraform.Delete:
-		verb = "**destroy**"
-	case terraform.Replace:
-		verb = "**replace**"
-	case terraform.Forget:
-		verb = "forget, so that Terraform no longer knows it:"
-	default:
-		return ""
-	}
-	line := "- " + markdown.Code(id) + ": " + verb + " " + markdown.Code(c.Address)
-	why := markdown.Text(c.Reason)
-	if forces := forcing(c); c.Action == terraform.Replace && len(forces) > 0 {
-		if why != "" {
-			why += ": "
-		}
-		why += names(forces)
-	}
-	if why != "" {
-		line += ", " + why
-	}
-	return line
-}
-
-// forcing names the attributes that cannot be changed in place.
-func forcing(c terraform.Change) []string {
-	var attributes []string
-	for _, a := range c.Attributes {
-		if a.ForcesReplace {
-			attributes = append(attributes, a.Name)
-		}
-	}
-	return attributes
-}
-
-// Drifted lists what was changed behind terraform's back before this pull
-// request.
-func (v view) Drifted() []string {
-	var lines []string
-	for _, p := range v.Projects {
-		if p.Summary == nil {
-			continue
-		}
-		for _, c := range p.Summary.Drift {
-			lines = append(lines, "- "+markdown.Code(p.ID)+": "+driftLine(c))
-		}
-	}
-	return bounded(lines, roomDrift, "- and %d more, in the plans below")
-}
-
-func driftLine(c terraform.Change) string {
-	if c.Action == terraform.Delete {
-		return markdown.Code(c.Address) + " is gone"
-	}
-	var attributes []string
-	for _, a := range c.Attributes {
-		attributes = append(attributes, a.Name)
-	}
-	if len(attributes) == 0 {
-		return markdown.Code(c.Address) + " was changed"
-	}
-	return markdown.Code(c.Address) + " was changed (" + names(attributes) + ")"
-}
-
-// AllNotes lists the sentences that the reader should know, of the pull
-// request and of its projects.
-func (v view) AllNotes() []string {
-	var lines []string
-	for _, note := range v.Notes {
-		lines = append(lines, "- "+markdown.Text(note))
-	}
-	for _, p := range v.Projects {
-		for _, note := range p.Notes {
-			lines = append(lines, "- "+markdown.Code(p.ID)+": "+markdown.Text(note))
-		}
-		if p.Failure != "" && !(projectView{p, v.Kind}).Failed() {
-			lines = append(lines, "- "+markdown.Code(p.ID)+": "+markdown.Text(p.Failure))
-		}
-		if p.Summary != nil && p.Summary.Opaque != "" && p.State == planner.Planned {
-			lines = append(lines, "- "+markdown.Code(p.ID)+": the plan cannot tell everything ("+markdown.Text(p.Summary.Opaque)+
-				"), so an approval is also bound to the code")
-		}
-	}
-	return bounded(lines, roomNotes, "- and %d more notes, on "+v.Page("the page"))
-}
-
-// Approvals lists what became of approvals of earlier plans.
-func (v view) Approvals() []string {
-	var lines []string
-	for _, s := range v.Since {
-		lines = append(lines, "- "+markdown.Text(s))
-	}
-	return bounded(lines, roomNotes, "- and %d more")
-}
-
-// Missing lists the requirements that are not met.
-func (v view) Missing() []string {
-	if v.Decision == nil {
-		return nil
-	}
-	var lines []string
-	for _, r := range v.Decision.Missing() {
-		if r.Name == "asked" && v.Kind != planner.ResultRefused {
-			continue // the line above says how it is started
-		}
-		lines = append(lines, "- **"+r.Name+"**: "+markdown.Text(r.Reason))
-	}
-	return bounded(lines, roomNext, "- and %d more")
-}
-
-// Requirements lists all requirements, met or not.
-func (v view) Requirements() []string {
-	if v.Decision == nil {
-		return nil
-	}
-	var lines []string
-	for _, r := range v.Decision.Requirements {
-		box := "- [ ] "
-		if r.Met {
-			box = "- [x] "
-		}
-		lines = append(lines, box+"**"+r.Name+"**: "+markdown.Text(r.Reason))
-	}
-	return bounded(lines, roomNext, "- and %d more")
-}
-
-// Unmet says "1 thing" or "2 things".
-func (v view) Unmet() string { return count(len(v.Missing()), "thing") }
-
-// HowToApply says what starts the apply.
-func (v view) HowToApply() string {
-	switch policy.Mode(v.Mode) {
-	case policy.OnComment:
-		return "Comment `weir apply` to apply it."
-	case policy.OnMerge:
-		return "It is applied once this pull request is merged."
-	}
-	return "Approve this pull request to apply it."
-}
-
-// WaitingLines lists the locks that are waited for.
-func (v view) WaitingLines() []string {
-	var lines []string
-	for _, w := range v.Waiting {
-		switch {
-		case w.Owner == 0:
-			lines = append(lines, "- "+markdown.Code(w.ID)+" is free, and kept for whoever is first in the queue")
-		case w.Place == 1:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is next", markdown.Code(w.ID), w.Owner))
-		case w.Place > 1:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is number %d in the queue", markdown.Code(w.ID), w.Owner, w.Place))
-		default:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it", markdown.Code(w.ID), w.Owner))
-		}
-	}
-	return bounded(lines, roomWaiting, "- and %d more")
-}
-
-// Owners are the pull requests that are waited for, as "#12 and #14".
-func (v view) Owners() string {
-	var numbers []int
-	for _, w := range v.Waiting {
-		if w.Owner != 0 && !slices.Contains(numbers, w.Owner) {
-			numbers = append(numbers, w.Owner)
-		}
-	}
-	return pulls(numbers)
-}
-
-// NextPulls are the pull requests that were handed locks.
-func (v view) NextPulls() string { return pulls(v.Next) }
-
-// pulls joins numbers of pull requests. They are weir's own, and meant to link.
-func pulls(numbers []int) string {
-	words := make([]string, 0, len(numbers))
-	for _, n := range numbers[:min(len(numbers), 20)] {
-		words = append(words, fmt.Sprintf("#%d", n))
-	}
-	if len(numbers) > 20 {
-		return fmt.Sprintf("%s and %d more", strings.Join(words, ", "), len(numbers)-20)
-	}
-	if len(words) > 1 {
-		return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
-	}
-	return strings.Join(words, "")
-}
-
-// FailureBlock is the failure of the whole result, as a sentence or as a block.
-func (v view) FailureBlock() string {
-	if v.Failure == "" {
-		return ""
-	}
-	if !strings.Contains(strings.TrimSpace(v.Failure), "\n") && len(v.Failure) <= markdown.MaxText {
-		return markdown.Text(v.Failure)
-	}
-	return markdown.Fence("text", markdown.Cut(v.Failure, roomFailure))
-}
-
-// Paragraphs is the free text of the result.
-func (v view) Paragraphs() string { return markdown.Paragraphs(markdown.Cut(v.Text, roomText)) }

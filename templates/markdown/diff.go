@@ -76,3 +76,30 @@ func dropLegend(lines []string) []string {
 	}
 	return slices.Concat(lines[:at], lines[end:])
 }
+
+// A Part is some lines of a plan with the class that colours it.
+type Part struct{ Class, Text string }
+
+// Coloured parts a plan by the colours that Diff gives its lines, for a page.
+func Coloured(plan string) []Part {
+	var parts []Part
+	for line := range strings.SplitSeq(Diff(plan), "\n") {
+		class := ""
+		if line != "" {
+			class = map[byte]string{'+': "add", '-': "del", '!': "chg"}[line[0]]
+		}
+		// The mark ! is for GitHub's colours only.
+		if rest, ok := strings.CutPrefix(line, "!+/-"); ok {
+			line = "+/-" + rest
+		} else if class == "chg" {
+			line = "~" + line[1:]
+		}
+		// Lines of one colour are one element: plans can have many.
+		if n := len(parts); n > 0 && parts[n-1].Class == class {
+			parts[n-1].Text += "\n" + line
+			continue
+		}
+		parts = append(parts, Part{class, line})
+	}
+	return slices.Clip(parts)
+}

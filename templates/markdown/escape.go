@@ -21,10 +21,20 @@ const gap = "\u200b"
 // maxName bounds, in characters, what is shown inside a line.
 const maxName = 160
 
-// Code shows s as code within a line, also within a cell of a table. GitHub
-// looks for no mentions, references or links inside of code.
+// Name is a name within a line. One that is too long loses its middle: names
+// that begin alike, as addresses do, still differ.
+func Name(s string) string {
+	s = Line(s, 8*maxName)
+	if runes := []rune(s); len(runes) > maxName {
+		s = string(runes[:maxName/2]) + " … " + string(runes[len(runes)-maxName/2+3:])
+	}
+	return s
+}
+
+// Code shows s, a name, as code within a line, also within a cell of a table.
+// GitHub looks for no mentions, references or links inside of code.
 func Code(s string) string {
-	s = Line(s, maxName)
+	s = Name(s)
 	if s == "" {
 		return "(empty)"
 	}
@@ -60,22 +70,39 @@ func codeHTML(s string) string {
 // MaxText bounds a sentence, in characters.
 const MaxText = 1200
 
+// A Span is a part of a sentence.
+type Span struct {
+	Code bool
+	Text string
+}
+
+// Spans parts a sentence of one line into words and code, which is what stands
+// between backquotes.
+func Spans(s string) []Span {
+	s = Line(s, MaxText)
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 {
+		return []Span{{Text: s}}
+	}
+	spans := make([]Span, len(parts))
+	for i, part := range parts {
+		spans[i] = Span{Code: i%2 == 1, Text: part}
+		if spans[i].Code && strings.TrimSpace(part) == "" {
+			spans[i] = Span{Text: "`" + part + "`"}
+		}
+	}
+	return spans
+}
+
 // Text shows a sentence within a line: as it reads, except that what stands
 // between backquotes is code.
 func Text(s string) string {
-	parts := strings.Split(Line(s, MaxText), "`")
-	if len(parts)%2 == 0 {
-		return escape(strings.Join(parts, "`"))
-	}
 	var b strings.Builder
-	for i, part := range parts {
-		switch {
-		case i%2 == 0:
-			b.WriteString(escape(part))
-		case strings.TrimSpace(part) == "":
-			b.WriteString(escape("`" + part + "`"))
-		default:
-			b.WriteString(Code(part))
+	for _, span := range Spans(s) {
+		if span.Code {
+			b.WriteString(Code(span.Text))
+		} else {
+			b.WriteString(escape(span.Text))
 		}
 	}
 	return b.String()
@@ -167,8 +194,9 @@ func Line(s string, most int) string {
 }
 
 // Printable is s in valid UTF-8 without what a reader cannot see but a
-// terminal or browser would obey: control characters other than line breaks
-// and tabs, escape sequences, and characters that turn the direction of text.
+// terminal or browser would obey. Control characters other than line breaks and
+// tabs, and escape sequences, go or become U+FFFD. Format characters, such as
+// those that turn the direction of text or take no room, are named: <U+202E>.
 func Printable(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\r\n", "\n")
 	var b strings.Builder
@@ -193,8 +221,10 @@ func Printable(s string) string {
 			b.WriteByte('\n')
 		case r == '\u2028' || r == '\u2029':
 			b.WriteByte('\n')
-		case unicode.Is(unicode.Bidi_Control, r) || unicode.IsControl(r):
+		case unicode.IsControl(r):
 			b.WriteRune('\ufffd')
+		case unicode.Is(unicode.Cf, r):
+			fmt.Fprintf(&b, "<U+%04X>", r)
 		default:
 			b.WriteRune(r)
 		}
@@ -303,5 +333,5 @@ func Cut(s string, most int) string {
 // Summary opens a fold and says what stands there while it is closed. The
 // line is read as HTML, not as Markdown.
 func Summary(name, rest string) string {
-	return "<details><summary><code>" + html.EscapeString(Line(name, maxName)) + "</code>: " + html.EscapeString(rest) + "</summary>"
+	return "<details><summary><code>" + html.EscapeString(Name(name)) + "</code>: " + html.EscapeString(rest) + "</summary>"
 }

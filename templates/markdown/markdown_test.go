@@ -114,12 +114,39 @@ func TestLine(t *testing.T) {
 	for in, want := range map[string]string{
 		" a\n\tb\x1b[31m c": "a b c",
 		"abcdefghijk":       "abcdefghi…",
-		"\u202eabc":         "\ufffdabc",
+		"\u202eabc":         "<U+202E>a…",
+		"a\u200bb":          "a<U+200B>b",
+		"\U000E0041":        "<U+E0041>",
 		"\xff":              "\ufffd",
 		"a\x1b]0;title\x07": "a\ufffd]0;titl…",
 	} {
 		if got := Line(in, 10); got != want {
 			t.Errorf("Line(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Two long addresses that differ in the end only do not look the same.
+func TestName(t *testing.T) {
+	long := strings.Repeat("module.a.", 100)
+	one, two := Name(long+"one"), Name(long+"two")
+	if one == two || len([]rune(one)) != maxName || !strings.HasPrefix(one, "module.a.") || !strings.HasSuffix(one, "one") {
+		t.Errorf("Name gave %q and %q", one, two)
+	}
+	if got := Name(strings.Repeat("b", maxName)); len(got) != maxName {
+		t.Errorf("what fits was cut: %q", got)
+	}
+}
+
+func TestSpans(t *testing.T) {
+	for in, want := range map[string][]Span{
+		"say `weir plan` now": {{Text: "say "}, {Code: true, Text: "weir plan"}, {Text: " now"}},
+		"an odd ` one":        {{Text: "an odd ` one"}},
+		"` `":                 {{}, {Text: "` `"}, {}},
+		"":                    {{}},
+	} {
+		if diff := cmp.Diff(want, Spans(in)); diff != "" {
+			t.Errorf("Spans(%q): -want +got:\n%s", in, diff)
 		}
 	}
 }
