@@ -5,12 +5,8 @@ import (
 	"strings"
 
 	"weir/planner"
+	"weir/templates/markdown"
 )
-
-// limit is the length of a comment in bytes. GitHub takes 65,536 characters
-// (the validation error of its REST API, "body is too long"); bytes are never
-// fewer than characters.
-const limit = 65_000
 
 // Comment renders a result as the bodies of one comment, or of two where one
 // cannot hold it. Each body begins with weir's hidden marker as its first line,
@@ -24,14 +20,14 @@ func Comment(r planner.Result) []string {
 	}
 	v := view{r}
 	first, second := marker1(kind.marker, r.Job, ""), marker1(kind.marker, r.Job, " part=2")
-	parts := split(layout{
-		head:      first + render(kind.template, v),
-		continued: second + render("continued", v),
-		sections:  v.sections(),
-		tail:      v.tail(),
+	parts := markdown.Split(markdown.Layout{
+		Head:      first + render(kind.template, v),
+		Continued: second + render("continued", v),
+		Sections:  v.sections(),
+		Tail:      v.tail(),
 	})
 	for i, part := range parts {
-		if len(part) > limit {
+		if len(part) > markdown.Limit {
 			// Every list in a head is bounded, so this is a bug; but a
 			// comment that says little is better than none.
 			parts[i] = []string{first, second}[i] + render("too_long", v)
@@ -51,79 +47,20 @@ func marker1(kind, job, part string) string {
 	return fmt.Sprintf("<!-- weir kind=%s job=%s%s -->\n", kind, id, part)
 }
 
-// layout is what a comment is put together from.
-type layout struct {
-	head      string // marker, outcome and what to do now
-	continued string // marker and beginning of a second comment
-	sections  []section
-	tail      string
-}
-
-// section tells of one project. The shorter forms replace full where it does
-// not fit; short always fits.
-type section struct {
-	full, medium, short string
-}
-
-// split fills one comment, and then a second one. The order of sections is kept.
-func split(l layout) []string {
-	whole := l.head
-	for _, s := range l.sections {
-		whole += s.full
-	}
-	if whole += l.tail; len(whole) <= limit {
-		return []string{whole}
-	}
-
-	// reserve is what the sections from i on need at least.
-	reserve := make([]int, len(l.sections)+1)
-	for i := len(l.sections) - 1; i >= 0; i-- {
-		reserve[i] = reserve[i+1] + len(l.sections[i].short)
-	}
-	first, second := l.head, l.continued
-	empty := len(second)
-	room := limit - len(l.continued) - len(l.tail) // of an empty second comment
-	for i, s := range l.sections {
-		full := s.full
-		if len(full)+reserve[i+1] > room {
-			full = s.medium // it fits nowhere
-		}
-		if len(second) == empty && len(first)+len(full) <= limit {
-			first += full
-			continue
-		}
-		form := full
-		if len(second)+len(form)+reserve[i+1]+len(l.tail) > limit {
-			form = s.medium
-		}
-		if len(second)+len(form)+reserve[i+1]+len(l.tail) > limit {
-			form = s.short
-		}
-		if len(second)+len(form)+len(l.tail) > limit {
-			// Only addresses of absurd length get here; the table has them all.
-			break
-		}
-		second += form
-	}
-	if len(second) == empty && len(first)+len(l.tail) <= limit {
-		return []string{first + l.tail}
-	}
-	return []string{first, second + l.tail}
-}
-
 // sections are the details behind the table: what failed first and open, then
 // each plan folded.
-func (v view) sections() []section {
-	var failed, rest []section
+func (v view) sections() []markdown.Section {
+	var failed, rest []markdown.Section
 	for _, p := range v.Projects {
 		pv := projectView{p, v.Kind}
 		switch {
 		case pv.Failed():
-			s := render("failed", pv)
-			failed = append(failed, section{"\n" + s, "\n" + render("failed_medium", pv), "\n" + render("listed", pv)})
+			failed = append(failed, markdown.Section{
+				Full: "\n" + render("failed", pv), Medium: "\n" + render("failed_medium", pv), Short: "\n" + render("listed", pv),
+			})
 		case strings.TrimSpace(p.Text) != "" && v.showsText(p):
-			rest = append(rest, section{
-				"\n" + render("project", pv), "\n" + render("project_medium", pv), "\n" + render("listed", pv),
+			rest = append(rest, markdown.Section{
+				Full: "\n" + render("project", pv), Medium: "\n" + render("project_medium", pv), Short: "\n" + render("listed", pv),
 			})
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"weir/planner"
 	"weir/planner/record"
 	"weir/planner/terraform"
+	"weir/policy"
 	"weir/templates/markdown"
 )
 
@@ -127,6 +128,8 @@ func NewPages() (*Pages, error) {
 		"forcing":  forcing,
 		"show":     markdown.Printable,
 		"line":     func(s string) string { return markdown.Line(s, 300) },
+		"spans":    markdown.Spans,
+		"starts":   starts,
 		"frame":    frame,
 		"capital":  capital,
 		"count":    count,
@@ -191,6 +194,19 @@ func took(r planner.Run) string {
 		return ""
 	}
 	return r.Ended.Sub(r.Started).Round(100 * time.Millisecond).String()
+}
+
+// starts says what starts an apply in a mode of the key apply.
+func starts(m policy.Mode) string {
+	switch m {
+	case policy.OnApproval:
+		return "as soon as it is approved"
+	case policy.OnComment:
+		return "when somebody comments `weir apply`"
+	case policy.OnMerge:
+		return "once it is merged"
+	}
+	return "not settled yet"
 }
 
 func pullPath(repo string, number int) string { return fmt.Sprintf("/pulls/%s/%d", repo, number) }

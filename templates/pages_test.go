@@ -36,11 +36,12 @@ func allPages(t *testing.T) map[string]page {
 		Head: head, BaseRef: "main", Mode: policy.OnApproval, Updated: at, Decision: waits(),
 		Projects: []record.ProjectRecord{
 			{ID: "network@blue", Dir: "network", Workspace: "blue", State: planner.Applied, Run: "01JD3Q6Z8W0000000000000001", PlanDigest: strings.Repeat("3fa9", 16)},
-			{ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Planned, Run: "01JD3Q6Z8W0000000000000002", PlanDigest: strings.Repeat("b07d", 16), DependsOn: []string{"network@blue"}},
+			{ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Planned, Run: "01JD3Q6Z8W0000000000000002", PlanDigest: strings.Repeat("b07d", 16), DependsOn: []string{"network@blue"}, Extra: []string{"-target=terraform_data.new", "-refresh=false"}, AskedBy: "bob"},
 			{ID: "envs/staging", Dir: "envs/staging", Workspace: "default", State: planner.PlanFailed, Run: "01JD3Q6Z8W0000000000000003", Note: "Error: Unsupported argument on main.tf line 3: an argument named \"imput\" is not expected here."},
-			{ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.Pending},
+			{ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.Pending, Note: "unlocked by bob; `weir plan` takes the lock again"},
+			{ID: "envs/old", Dir: "envs/old", Workspace: "default", State: planner.NoChanges, Deleted: true},
 		},
-		Notes: []string{"weir.yaml is changed here. What counts is the one of the base branch."},
+		Notes: []string{"weir.yaml is changed here. What counts is the one of the base branch.", "`weir explain` says `more`"},
 	}
 	waiting := planner.Record{
 		Repo: "acme/infra", Pull: 9, Title: "Renumber the subnets of every environment, and say so in a title that goes on for rather a long time", Author: "bob",
@@ -67,7 +68,7 @@ func allPages(t *testing.T) map[string]page {
 	evil := first
 	evil.Repo, evil.Title, evil.Author, evil.URL, evil.Failure = "acme/"+hostile, hostile, hostile, "javascript:alert(1)", hostile
 	evil.Waiting, evil.Notes = []planner.Waiting{{ID: hostile, Owner: 1}}, []string{hostile}
-	evil.Projects = []record.ProjectRecord{{ID: hostile, Dir: hostile, Workspace: hostile, State: planner.State(hostile), Note: hostile, Run: hostile, PlanDigest: hostile}}
+	evil.Projects = []record.ProjectRecord{{ID: hostile, Dir: hostile, Workspace: hostile, State: planner.State(hostile), Note: hostile, Run: hostile, PlanDigest: hostile, Extra: []string{hostile}, AskedBy: hostile}}
 	evilRun := run
 	evilRun.Project, evilRun.Verb, evilRun.Dir, evilRun.Failure, evilRun.ID = hostile, hostile, hostile, hostile, hostile
 	evilRun.Summary = &terraform.Summary{
