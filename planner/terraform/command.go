@@ -51,6 +51,12 @@ func (p *project) reach() child.Reach {
 	if p.state != "" {
 		reach.Given = append(reach.Given, filepath.Dir(p.state))
 	}
+	for _, dir := range p.source.States {
+		// It may be beside what is hidden, where terraform could not make it.
+		if reach.Free(dir) && os.MkdirAll(dir, 0o750) == nil {
+			reach.Given = append(reach.Given, dir)
+		}
+	}
 	return reach
 }
 

@@ -42,6 +42,9 @@ func (p *project) failure(stage string, o child.Outcome) *Failure {
 	if strings.Contains(o.Stderr, "no space left on device") || strings.Contains(o.Stderr, "disk quota exceeded") {
 		message = "A disk is full, most likely that of weir's server.\n\n" + message
 	}
+	if strings.Contains(o.Stderr, "permission denied") && child.Confines() {
+		message += "\n\nTerraform can neither reach weir's own files, nor make anything in the directories that hold them."
+	}
 	return &Failure{Stage: stage, Message: bound(message, maxMessage)}
 }
 

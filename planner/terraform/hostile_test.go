@@ -84,6 +84,20 @@ func TestI8_APlanCannotReadWhatIsWeirs(t *testing.T) {
 	}
 }
 
+// A state beside what is weir's own can be made all the same.
+func TestLocalBackendBesideWhatIsPrivate(t *testing.T) {
+	b := newBench(t, nil)
+	dir := t.TempDir()
+	b.Private = []string{filepath.Join(dir, "weir")}
+	states := filepath.Join(dir, "states")
+	b.write(map[string]string{"p/main.tf": fmt.Sprintf(localBackend, filepath.Join(states, "prod"), filepath.Join(states, "d")) + "resource \"terraform_data\" \"a\" {}\n"})
+	_, file := b.plan(b.target("p"))
+	b.apply(b.target("p"), file)
+	if _, err := os.Stat(filepath.Join(states, "prod")); err != nil {
+		t.Error(err)
+	}
+}
+
 // What a run could leave for another one is out of its reach: programs and
 // modules that later runs use, and the states of other projects.
 func TestI7_ARunCannotChangeWhatLaterRunsUse(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 // user may, but for what is hidden. All paths are absolute. Hidden files can
 // neither be read nor written nor run; their names can be listed.
 //
+// In a directory that holds something hidden nothing can be made, removed or
+// renamed; what was there when the command began can be changed.
+//
 // Whatever its reach, a command can neither look into the memory, environment
 // and open files of processes that it did not start, nor send them signals.
 // Programs that it runs gain no rights by their owner (setuid).
@@ -29,15 +32,33 @@ type Reach struct {
 func (r Reach) hidden() []string {
 	var all []string
 	for _, path := range r.Hidden {
-		path = filepath.Clean(path)
-		if resolved, err := filepath.EvalSymlinks(path); err == nil {
-			path = resolved
-		} else if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-			path = filepath.Join(dir, filepath.Base(path))
-		}
-		all = append(all, path)
+		all = append(all, resolve(path))
 	}
 	return all
+}
+
+// Free says that a directory neither is, nor holds, nor lies in anything that
+// is hidden.
+func (r Reach) Free(dir string) bool {
+	dir = resolve(dir)
+	return !slices.ContainsFunc(r.hidden(), func(path string) bool { return within(dir, path) || within(path, dir) })
+}
+
+// within says that path is dir or in it.
+func within(dir, path string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// resolve follows links as far as a path exists.
+func resolve(path string) string {
+	path = filepath.Clean(path)
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
+	}
+	if dir := filepath.Dir(path); dir != path {
+		return filepath.Join(resolve(dir), filepath.Base(path))
+	}
+	return path
 }
 
 // open lists the largest files and directories that hold nothing hidden and

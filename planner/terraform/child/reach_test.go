@@ -53,6 +53,25 @@ func TestOpenLeavesOutExactlyWhatIsHidden(t *testing.T) {
 	}
 }
 
+func TestFree(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a", filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	reach := Reach{Hidden: []string{filepath.Join(root, "a/b"), filepath.Join(root, "link/c")}}
+	for path, want := range map[string]bool{
+		"a/b": false, "a/b/x": false, "a": false, ".": false, "..": false, "link/b": false, "a/c/d": false, "a/b/../x": true,
+		"a/bb": true, "a/x": true, "link/x": true, "x": true,
+	} {
+		if got := reach.Free(filepath.Join(root, "x") + "/../" + path); got != want {
+			t.Errorf("%s: got %v, want %v", path, got, want)
+		}
+	}
+}
+
 // shell runs a line of sh within a reach and returns what it printed.
 func shell(t *testing.T, reach Reach, line string) string {
 	t.Helper()

@@ -38,6 +38,7 @@ type Module struct {
 	modules   bool            // some module is called
 	Downloads bool            // a module that is not in the checkout is called
 	Wants     map[string]bool // sources of the providers it needs that are not built in
+	States    []string        // absolute directories where the backend "local" keeps the state, as far as the text tells
 	LostState bool            // the backend keeps the state in the checkout, which does not last
 	Volatile  bool            // the statements of init do not tell everything: initialise each time
 
@@ -223,6 +224,7 @@ func (s *Module) block(block *hclsyntax.Block, dir string, root bool, local map[
 				s.Backend = inner.Labels[0]
 				path, ok := inner.Body.Attributes["path"]
 				s.LostState = s.Backend == "local" && !(ok && filepath.IsAbs(literal(path.Expr)))
+				s.local(inner.Body)
 			case inner.Type == "cloud" && root:
 				s.Backend = "cloud"
 			}
@@ -271,6 +273,22 @@ func (s *Module) block(block *hclsyntax.Block, dir string, root bool, local map[
 		return s.call(block, dir)
 	}
 	return nil
+}
+
+// local collects where a backend "local" keeps its states.
+func (s *Module) local(backend *hclsyntax.Body) {
+	for name, attr := range backend.Attributes {
+		path := literal(attr.Expr)
+		if s.Backend != "local" || !filepath.IsAbs(path) {
+			continue
+		}
+		switch name {
+		case "path":
+			s.States = append(s.States, filepath.Dir(path))
+		case "workspace_dir":
+			s.States = append(s.States, filepath.Clean(path))
+		}
+	}
 }
 
 func (s *Module) needs(provider, dir string, local map[string]string) {
