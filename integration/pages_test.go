@@ -81,7 +81,7 @@ func TestPages(t *testing.T) {
 		"/locks":       {"prod", fmt.Sprintf("#%d", p.Number), fmt.Sprintf("#%d", q.Number)},
 		"/nowhere":     {"nothing at this address"},
 	} {
-		for _, width := range []int64{360, 1280} {
+		for _, width := range []int64{360, 390, 1280} {
 			for _, scheme := range []string{"light", "dark"} {
 				do(ctx, t, chromedp.EmulateViewport(width, 800))
 				if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -96,6 +96,9 @@ func TestPages(t *testing.T) {
 					if !strings.Contains(text, s) {
 						t.Errorf("%s at %d, %s: no %q in\n%s", path, width, scheme, s, text)
 					}
+				}
+				if strings.Contains(text, "`") {
+					t.Errorf("%s shows Markdown as it is written:\n%s", path, text)
 				}
 				if over > 0 {
 					t.Errorf("%s at %d: %d pixels wider than the window", path, width, over)
