@@ -35,8 +35,11 @@ func (p *project) command(workspace bool, verb string, args ...string) child.Com
 // reach is what the pull request's code may use of weir's files while it
 // plans or applies: its own checkout, state and temporary directory. What is
 // used by later runs, too, the data directory and the provider cache, it may
-// not change.
+// not change. Where nothing is private, all files are in its reach.
 func (p *project) reach() child.Reach {
+	if len(p.runner.Private) == 0 {
+		return child.Reach{}
+	}
 	reach := child.Reach{
 		Hidden: append([]string{p.target.DataDir}, p.runner.Private...),
 		Given:  []string{p.target.Root, p.temp},

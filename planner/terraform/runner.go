@@ -33,7 +33,7 @@ type Runner struct {
 	DigestKey   []byte          // secret that keys change digests, so that they do not give sensitive values away to guessing
 	Log         *slog.Logger    // nil: nothing is logged
 	Environ     func() []string // the server's environment; nil: os.Environ
-	Private     []string        // absolute paths of what no child may reach, but for what is its own; see child.Reach
+	Private     []string        // absolute paths of what no child may reach, but for what is its own; see child.Reach. Empty: children reach all files
 
 	once     sync.Once
 	children *child.Limit
