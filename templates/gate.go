@@ -2,6 +2,7 @@ package templates
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"weir/planner"
@@ -59,6 +60,7 @@ func (v view) Unmet() string {
 // HowToApply says what starts the apply, and what is applied then.
 func (v view) HowToApply() string {
 	missing := len(v.missing()) > 0
+	approved := !slices.ContainsFunc(v.missing(), func(r policy.Requirement) bool { return r.Name == "approved" })
 	switch policy.Mode(v.Mode) {
 	case policy.OnComment:
 		if missing {
@@ -71,7 +73,10 @@ func (v view) HowToApply() string {
 		}
 		return "Nothing is missing: exactly this is applied once this pull request is merged."
 	}
-	return "Exactly this is applied, without another question, as soon as nothing is missing."
+	if approved {
+		return "Exactly this is applied, without another question, as soon as nothing is missing."
+	}
+	return "Approve this pull request, and exactly this is applied, without another question, as soon as nothing is missing."
 }
 
 // short forms of requirements, for a title that has room for little.
