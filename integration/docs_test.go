@@ -12,7 +12,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"weir/planner"
+	"weir/planner/record"
 	"weir/server/config"
 	"weir/webhook"
 )
@@ -214,13 +214,13 @@ func TestCommandsOfTheManual(t *testing.T) {
 
 func TestStatesOfTheManual(t *testing.T) {
 	_, table, _ := strings.Cut(page(t, "docs/commands.md"), "## States of a project")
-	var got []planner.State
+	var got []record.State
 	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(table, -1) {
-		got = append(got, planner.State(m[1]))
+		got = append(got, record.State(m[1]))
 	}
-	want := []planner.State{
-		planner.Pending, planner.Planning, planner.Planned, planner.NoChanges, planner.PlanFailed,
-		planner.Applying, planner.Applied, planner.ApplyFailed, planner.Interrupted, planner.Skipped,
+	want := []record.State{
+		record.Pending, record.Planning, record.Planned, record.NoChanges, record.PlanFailed,
+		record.Applying, record.Applied, record.ApplyFailed, record.Interrupted, record.Skipped,
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("states in docs/commands.md (-want +got):\n%s", diff)

@@ -67,7 +67,7 @@ var layout = map[string][]string{
 		"server/config", "server/github",
 	},
 	"server/config":     {},
-	"server/github/...": {"planner", "policy", "server/github/..."},
+	"server/github/...": {"planner/result", "planner/record", "planner/scope", "policy", "server/github/..."},
 
 	"integration":             {"..."},
 	"integration/demo":        {"..."},

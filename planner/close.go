@@ -116,7 +116,7 @@ func (t *task) tellClosed(ctx context.Context, left []string, next []int) error 
 			if err := t.say.Check(ctx, c.Name, record.Cancelled, "The pull request is closed", r); err != nil {
 				return err
 			}
-		case c.Name != result.CheckApply || c.Status == Success:
+		case c.Name != result.CheckApply || c.Status == record.Success:
 		case t.pr.Merged && len(left) > 0:
 			if err := t.say.Check(ctx, c.Name, record.Failure, "Merged, but never applied", r); err != nil {
 				return err
@@ -171,7 +171,7 @@ func (t *task) unlock(ctx context.Context) error {
 			p.State, p.Job, p.Note = record.Pending, t.job.ID, "unlocked by "+t.job.Actor+"; `weir plan` takes the lock again"
 		}
 	}
-	t.rec.Waiting = slices.DeleteFunc(t.rec.Waiting, func(w Waiting) bool { return slices.Contains(only, w.ID) })
+	t.rec.Waiting = slices.DeleteFunc(t.rec.Waiting, func(w record.Waiting) bool { return slices.Contains(only, w.ID) })
 	t.rec.Decision = nil
 	t.note("locks released", "weir unlock", only...)
 	r := t.say.Result(result.Unlocked)

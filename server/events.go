@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"weir/planner"
+	"weir/planner/result"
 	"weir/planner/work"
 	"weir/webhook"
 )
@@ -137,13 +137,13 @@ func (d desk) review(e webhook.Event) ([]work.Job, string) {
 func (d desk) checkRun(e webhook.Event) ([]work.Job, string) {
 	kind := work.Plan
 	switch {
-	case e.CheckRun.Name != planner.CheckPlan && e.CheckRun.Name != planner.CheckApply:
+	case e.CheckRun.Name != result.CheckPlan && e.CheckRun.Name != result.CheckApply:
 		return nil, "the check run is not weir's"
 	case e.Sender.Bot:
 		return nil, "bots give no commands"
 	case e.Action == "requested_action" && e.CheckRun.Identifier != "apply":
 		return nil, fmt.Sprintf("the check run has no button %q", e.CheckRun.Identifier)
-	case e.Action == "requested_action" || e.CheckRun.Name == planner.CheckApply:
+	case e.Action == "requested_action" || e.CheckRun.Name == result.CheckApply:
 		kind = work.Apply
 	}
 	var jobs []work.Job

@@ -6,7 +6,8 @@ import (
 	"log/slog"
 	"time"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/server/github"
 	"weir/templates"
 )
@@ -19,17 +20,17 @@ type teller struct {
 }
 
 // Tell posts or edits the comments of a result and minimises outdated ones.
-func (t *teller) Tell(ctx context.Context, r planner.Result, replace, outdated []planner.CommentRef, fresh bool) (planner.Told, error) {
-	if r.Kind == planner.ResultHelp {
+func (t *teller) Tell(ctx context.Context, r result.Result, replace, outdated []record.CommentRef, fresh bool) (result.Told, error) {
+	if r.Kind == result.Help {
 		r.Text = join(r.Text, templates.HelpText(t.names))
 	}
-	var told planner.Told
+	var told result.Told
 	for i, body := range templates.Comment(r) {
 		comment, err := t.put(ctx, r, body, replace, i, fresh)
 		if err != nil {
 			return told, err
 		}
-		told.Comments = append(told.Comments, planner.CommentRef{Head: r.Head, Kind: r.Kind, ID: comment.ID, Node: comment.Node})
+		told.Comments = append(told.Comments, record.CommentRef{Head: r.Head, Kind: r.Kind, ID: comment.ID, Node: comment.Node})
 		if comment.At.After(told.At) {
 			told.At = comment.At
 		}
@@ -45,7 +46,7 @@ func (t *teller) Tell(ctx context.Context, r planner.Result, replace, outdated [
 	return told, nil
 }
 
-func (t *teller) put(ctx context.Context, r planner.Result, body string, replace []planner.CommentRef, i int, fresh bool) (github.Comment, error) {
+func (t *teller) put(ctx context.Context, r result.Result, body string, replace []record.CommentRef, i int, fresh bool) (github.Comment, error) {
 	if i < len(replace) {
 		comment, err := t.github.EditComment(ctx, r.Repo, replace[i].ID, body)
 		var gone *github.NotFoundError
@@ -59,7 +60,7 @@ func (t *teller) put(ctx context.Context, r planner.Result, body string, replace
 
 // minimise folds old comments. It is a courtesy: where GitHub does not do it,
 // they simply stay open.
-func (t *teller) minimise(ctx context.Context, repo string, outdated []planner.CommentRef) {
+func (t *teller) minimise(ctx context.Context, repo string, outdated []record.CommentRef) {
 	var nodes []string
 	for _, c := range outdated {
 		if c.Node != "" {
@@ -75,7 +76,7 @@ func (t *teller) minimise(ctx context.Context, repo string, outdated []planner.C
 }
 
 // Check sets a check, with its title and summary in words.
-func (t *teller) Check(ctx context.Context, c planner.Check, r planner.Result) (int64, error) {
+func (t *teller) Check(ctx context.Context, c result.Check, r result.Result) (int64, error) {
 	var summary string
 	c.Title, summary = templates.CheckText(c, r)
 	return t.github.SetCheck(ctx, c, summary)

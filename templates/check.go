@@ -7,7 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/templates/markdown"
 )
 
@@ -24,12 +25,12 @@ const (
 // and at most 140 characters, plain text, and a summary in Markdown with the
 // table of projects. The check's own title stays where the result does not
 // tell more.
-func CheckText(c planner.Check, r planner.Result) (title, summary string) {
+func CheckText(c result.Check, r result.Result) (title, summary string) {
 	v := view{r}
 	var own string
 	switch {
-	case c.Status == planner.InProgress || c.Status == planner.Cancelled:
-	case c.Name == planner.CheckApply:
+	case c.Status == record.InProgress || c.Status == record.Cancelled:
+	case c.Name == result.CheckApply:
 		own = v.applyTitle(c.Status)
 	default:
 		own = v.planTitle()
@@ -46,17 +47,17 @@ func CheckText(c planner.Check, r planner.Result) (title, summary string) {
 // know.
 func (v view) planTitle() string {
 	switch {
-	case v.Kind == planner.ResultLocked:
+	case v.Kind == result.Locked:
 		return v.waitTitle()
-	case v.Kind != planner.ResultPlan:
+	case v.Kind != result.Plan:
 		return ""
 	case v.Failure != "":
 		return "Cannot be planned: " + v.Failure
 	case len(v.Projects) == 0:
 		return ""
 	case len(v.PlanFailedIDs()) > 0:
-		return "Plan failed " + v.where(planner.PlanFailed) + ": " + strings.Join(v.PlanFailedIDs(), ", ")
-	case slices.ContainsFunc(v.Projects, func(p planner.ProjectResult) bool { return p.State == planner.Planned && p.Summary == nil }):
+		return "Plan failed " + v.where(record.PlanFailed) + ": " + strings.Join(v.PlanFailedIDs(), ", ")
+	case slices.ContainsFunc(v.Projects, func(p result.Project) bool { return p.State == record.Planned && p.Summary == nil }):
 		return ""
 	}
 	if len(v.OpenIDs()) == 0 && len(v.AppliedIDs()) > 0 {
@@ -74,18 +75,18 @@ func (v view) planTitle() string {
 
 // applyTitle is what the check weir/apply says; "" where the result does not
 // know.
-func (v view) applyTitle(status planner.CheckStatus) string {
-	failed := v.in(planner.ApplyFailed)
+func (v view) applyTitle(status record.CheckStatus) string {
+	failed := v.in(record.ApplyFailed)
 	switch {
-	case v.Kind == planner.ResultInterrupted:
+	case v.Kind == result.Interrupted:
 		return "Interrupted in " + strings.Join(v.InterruptedIDs(), ", ") + ": nobody knows how much was done; it is planned again"
-	case v.Kind == planner.ResultApply && len(failed) > 0:
-		return "Apply failed " + v.where(planner.ApplyFailed) + ": " + strings.Join(failed, ", ") + "; what is left is planned again"
-	case v.Kind == planner.ResultApply && status == planner.Success:
+	case v.Kind == result.Apply && len(failed) > 0:
+		return "Apply failed " + v.where(record.ApplyFailed) + ": " + strings.Join(failed, ", ") + "; what is left is planned again"
+	case v.Kind == result.Apply && status == record.Success:
 		return "Everything is applied: " + v.Past()
-	case v.Kind == planner.ResultLocked:
+	case v.Kind == result.Locked:
 		return v.waitTitle()
-	case status == planner.ActionRequired && v.Failure == "" && v.Decision != nil && !v.Decision.Open && len(v.Decision.Missing()) > 0:
+	case status == record.ActionRequired && v.Failure == "" && v.Decision != nil && !v.Decision.Open && len(v.Decision.Missing()) > 0:
 		return v.waitsFor(v.Decision.Missing())
 	}
 	return ""
@@ -116,7 +117,7 @@ func (v view) Failures() []projectView {
 	const most = 10
 	var failed []projectView
 	for _, p := range v.Projects {
-		if pv := (projectView{p, planner.ResultPlan}); pv.Failed() && len(failed) < most {
+		if pv := (projectView{p, result.Plan}); pv.Failed() && len(failed) < most {
 			failed = append(failed, pv)
 		}
 	}

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/templates/markdown"
 )
 
@@ -13,10 +14,10 @@ import (
 // is at most 65,000 bytes long, and stands by itself: a plan is never split.
 // Plans that do not fit in two comments are told by what they change, or by
 // the link to their page alone.
-func Comment(r planner.Result) []string {
+func Comment(r result.Result) []string {
 	kind, ok := kinds[r.Kind]
 	if !ok {
-		kind = kinds[planner.ResultInternal]
+		kind = kinds[result.Internal]
 	}
 	v := view{r}
 	first, second := marker1(kind.marker, r.Job, ""), marker1(kind.marker, r.Job, " part=2")
@@ -68,19 +69,19 @@ func (v view) sections() []markdown.Section {
 }
 
 // showsText reports whether the text of a project belongs into this comment.
-func (v view) showsText(p planner.ProjectResult) bool {
+func (v view) showsText(p result.Project) bool {
 	switch v.Kind {
-	case planner.ResultPlan:
-		return p.State != planner.NoChanges || p.Summary != nil && len(p.Summary.Drift) > 0
-	case planner.ResultApply, planner.ResultInterrupted:
-		return p.State == planner.Applied || p.State == planner.Interrupted
+	case result.Plan:
+		return p.State != record.NoChanges || p.Summary != nil && len(p.Summary.Drift) > 0
+	case result.Apply, result.Interrupted:
+		return p.State == record.Applied || p.State == record.Interrupted
 	}
 	return false
 }
 
 // tail is the short list of commands under a plan.
 func (v view) tail() string {
-	if v.Kind != planner.ResultPlan && v.Kind != planner.ResultLocked {
+	if v.Kind != result.Plan && v.Kind != result.Locked {
 		return ""
 	}
 	return "\n" + render("commands", v)

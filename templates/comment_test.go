@@ -10,7 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/terraform"
 	"weir/policy"
 )
@@ -58,16 +59,16 @@ func runURL(n int) string {
 }
 
 // base is what every result of the tests begins with.
-func base(kind planner.ResultKind) planner.Result {
-	return planner.Result{
+func base(kind result.Kind) result.Result {
+	return result.Result{
 		Kind: kind, Job: job, Repo: "acme/infra", Pull: 7, Head: head, Base: "81be0d4c9f", BaseRef: "main", Mode: "approval",
 		PageURL: "https://weir.example.com/pulls/acme/infra/7",
 	}
 }
 
-func prod(t *testing.T) planner.ProjectResult {
-	return planner.ProjectResult{
-		ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Planned, RunURL: runURL(1), Text: planText(t),
+func prod(t *testing.T) result.Project {
+	return result.Project{
+		ID: "prod", Dir: "envs/prod", Workspace: "default", State: record.Planned, RunURL: runURL(1), Text: planText(t),
 		Summary: &terraform.Summary{
 			Create: 1, Update: 1, Replace: 2, Delete: 1,
 			Changes: []terraform.Change{
@@ -88,25 +89,25 @@ func prod(t *testing.T) planner.ProjectResult {
 	}
 }
 
-func staging() planner.ProjectResult {
-	return planner.ProjectResult{
-		ID: "envs/staging", Dir: "envs/staging", Workspace: "default", State: planner.NoChanges, RunURL: runURL(2),
+func staging() result.Project {
+	return result.Project{
+		ID: "envs/staging", Dir: "envs/staging", Workspace: "default", State: record.NoChanges, RunURL: runURL(2),
 		Text: "No changes. Your infrastructure matches the configuration.", Summary: &terraform.Summary{},
 	}
 }
 
-func network() planner.ProjectResult {
-	return planner.ProjectResult{
-		ID: "network@blue", Dir: "network", Workspace: "blue", State: planner.Planned, RunURL: runURL(3),
+func network() result.Project {
+	return result.Project{
+		ID: "network@blue", Dir: "network", Workspace: "blue", State: record.Planned, RunURL: runURL(3),
 		Text:    "Changes to Outputs:\n  ~ zone = \"a\" -> \"b\"\n\nYou can apply this plan to save these new output values.",
 		Summary: &terraform.Summary{Outputs: []terraform.Output{{Name: "zone", Action: terraform.Update, Before: `"a"`, After: `"b"`}}},
 	}
 }
 
 // deleted is a project whose directory the pull request deletes.
-func deleted(dir string) planner.ProjectResult {
-	return planner.ProjectResult{
-		ID: dir, Dir: dir, Workspace: "default", State: planner.NoChanges, RunURL: runURL(5), Deleted: true,
+func deleted(dir string) result.Project {
+	return result.Project{
+		ID: dir, Dir: dir, Workspace: "default", State: record.NoChanges, RunURL: runURL(5), Deleted: true,
 		Notes: []string{"The directory is deleted here. Terraform cannot plan what is not there. To destroy it, restore the directory and run `weir plan -d " + dir + " -- -destroy`."},
 	}
 }
@@ -125,42 +126,42 @@ func waits() *policy.Decision {
 }
 
 // situations are all that weir can have to say.
-func situations(t *testing.T) map[string]planner.Result {
-	all := map[string]planner.Result{}
-	add := func(name string, kind planner.ResultKind, change func(*planner.Result)) {
+func situations(t *testing.T) map[string]result.Result {
+	all := map[string]result.Result{}
+	add := func(name string, kind result.Kind, change func(*result.Result)) {
 		r := base(kind)
 		change(&r)
 		all[name] = r
 	}
-	add("plan", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{staging(), network(), prod(t)}
+	add("plan", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{staging(), network(), prod(t)}
 		r.Decision = waits()
 		r.Projects[2].Notes = []string{"network@blue changes first. Once it is applied this is planned again, and applied only if the plan is still the same."}
 		r.Projects[1].Notes = []string{"no backend: the state is kept on weir's own disk"}
 	})
-	add("plan_no_changes", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{staging()}
+	add("plan_no_changes", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{staging()}
 		r.Decision = &policy.Decision{Nothing: true}
 	})
-	add("plan_no_projects", planner.ResultPlan, func(*planner.Result) {})
-	add("plan_failed", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{prod(t), {
-			ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.PlanFailed, RunURL: runURL(4), Failure: broken,
+	add("plan_no_projects", result.Plan, func(*result.Result) {})
+	add("plan_failed", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{prod(t), {
+			ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: record.PlanFailed, RunURL: runURL(4), Failure: broken,
 		}}
 		r.Decision = &policy.Decision{Requirements: []policy.Requirement{{Name: "planned", Reason: "no usable plan for envs/dev: its plan failed"}}}
 	})
-	add("plan_all_failed", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{{ID: ".", Dir: ".", Workspace: "default", State: planner.PlanFailed, RunURL: runURL(4), Failure: broken}}
+	add("plan_all_failed", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{{ID: ".", Dir: ".", Workspace: "default", State: record.PlanFailed, RunURL: runURL(4), Failure: broken}}
 	})
-	add("plan_cannot", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_cannot", result.Plan, func(r *result.Result) {
 		r.Failure = "weir.yaml:4: unknown key \"projcts\", did you mean \"projects\"?\nweir.yaml:9: dir \"../x\" leaves the repository"
 		r.Notes = []string{"weir.yaml is changed here. What counts is the one of the base branch."}
 	})
-	add("plan_conflict", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_conflict", result.Plan, func(r *result.Result) {
 		r.Failure = "3f2a91c does not merge into 81be0d4: conflicts in envs/prod/main.tf"
 	})
-	add("plan_open", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{network()}
+	add("plan_open", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{network()}
 		d := waits()
 		d.Open = true
 		for i := range d.Requirements {
@@ -168,26 +169,26 @@ func situations(t *testing.T) map[string]planner.Result {
 		}
 		r.Decision = d
 	})
-	add("plan_comment_mode", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_comment_mode", result.Plan, func(r *result.Result) {
 		r.Mode = "comment"
-		r.Projects = []planner.ProjectResult{network()}
+		r.Projects = []result.Project{network()}
 		r.Decision = &policy.Decision{Requirements: []policy.Requirement{
 			{Name: "approved", Met: true, Reason: "approved by bob"},
 			{Name: "asked", Reason: "somebody with write access writes `weir apply`"},
 		}}
 	})
-	add("plan_merge_mode", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_merge_mode", result.Plan, func(r *result.Result) {
 		r.Mode = "merge"
-		r.Projects = []planner.ProjectResult{network()}
+		r.Projects = []result.Project{network()}
 		r.Decision = waits()
 	})
-	add("plan_voided", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{network(), {ID: "app", Dir: "app", Workspace: "default", State: planner.Pending, Failure: "unlocked by bob; `weir plan` takes the lock again"}}
+	add("plan_voided", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{network(), {ID: "app", Dir: "app", Workspace: "default", State: record.Pending, Failure: "unlocked by bob; `weir plan` takes the lock again"}}
 		r.Decision = waits()
 		r.Decision.Requirements[3].Reason = "an approval of somebody with write access who is not the author; bob approved 81be0d4; the head is now 3f2a91c, which does something else in network@blue"
 		r.Projects[0].Summary.Opaque = "values are known only after apply"
 	})
-	add("plan_hostile", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_hostile", result.Plan, func(r *result.Result) {
 		evil := "a|b`</details><script>alert(1)</script> @bob fixes #12 --> ![x](https://github.com/acme/infra/issues/1)"
 		p := prod(t)
 		p.ID, p.Dir = evil, "envs/\u202eprod/"+strings.Repeat("deep/", 60)
@@ -196,124 +197,124 @@ func situations(t *testing.T) map[string]planner.Result {
 		p.Summary.Changes[0].Address, p.Summary.Changes[0].Reason = evil, evil
 		p.Notes = []string{evil, "| a | b |", "# title", "1. one", "https://github.com/acme/infra/pull/3", "www.example.com GH-12 $x$ __b__"}
 		f := p
-		f.State, f.Failure, f.Summary = planner.PlanFailed, evil+"\n```\n@bob", nil
-		r.Projects = []planner.ProjectResult{p, f}
+		f.State, f.Failure, f.Summary = record.PlanFailed, evil+"\n```\n@bob", nil
+		r.Projects = []result.Project{p, f}
 		r.Notes = []string{evil}
 		r.Decision = waits()
 		r.Decision.Requirements[3].Reason = evil
 	})
-	add("plan_extra", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_extra", result.Plan, func(r *result.Result) {
 		n, p := network(), prod(t)
 		p.Extra, p.AskedBy = []string{"-target=module.net[\"eu|west\"]", "-refresh=false"}, "bob"
-		r.Projects, r.Decision = []planner.ProjectResult{n, p}, waits()
+		r.Projects, r.Decision = []result.Project{n, p}, waits()
 	})
-	add("plan_deleted", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{network(), deleted("envs/old")}
+	add("plan_deleted", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{network(), deleted("envs/old")}
 		r.Decision = waits()
 	})
-	add("plan_only_deleted", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{deleted("envs/older"), deleted("envs/old")}
+	add("plan_only_deleted", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{deleted("envs/older"), deleted("envs/old")}
 		r.Decision = &policy.Decision{Nothing: true}
 	})
-	add("plan_syntax", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{{
-			ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.PlanFailed, RunURL: runURL(4),
+	add("plan_syntax", result.Plan, func(r *result.Result) {
+		r.Projects = []result.Project{{
+			ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: record.PlanFailed, RunURL: runURL(4),
 			Failure: "Error: Unclosed configuration block\n\n  on main.tf line 3, in resource \"terraform_data\" \"a\":\n   3: resource \"terraform_data\" \"a\" {\n\nThere is no closing brace for this block.",
 		}}
 		// The first is what terraform says below; it once stood here, too.
 		r.Notes = []string{"envs/dev/main.tf:3: Unclosed configuration block", "envs/qa/main.tf:1: Unclosed configuration block", "envs/old: looks like a root module, but weir.yaml does not list it, so it is not planned"}
 	})
-	add("plan_applied", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_applied", result.Plan, func(r *result.Result) {
 		p := prod(t)
-		p.State = planner.Applied
-		r.Projects, r.Decision = []planner.ProjectResult{staging(), p}, &policy.Decision{Nothing: true}
+		p.State = record.Applied
+		r.Projects, r.Decision = []result.Project{staging(), p}, &policy.Decision{Nothing: true}
 	})
-	add("plan_partly_applied", planner.ResultPlan, func(r *planner.Result) {
+	add("plan_partly_applied", result.Plan, func(r *result.Result) {
 		n := network()
-		n.State = planner.Applied
-		r.Projects, r.Decision = []planner.ProjectResult{n, prod(t)}, waits()
+		n.State = record.Applied
+		r.Projects, r.Decision = []result.Project{n, prod(t)}, waits()
 	})
-	add("plan_rule", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects, r.Decision = []planner.ProjectResult{prod(t)}, waits()
+	add("plan_rule", result.Plan, func(r *result.Result) {
+		r.Projects, r.Decision = []result.Project{prod(t)}, waits()
 		r.Decision.Requirements[3].Reason = "2 approvals of acme/platform, because prod would delete terraform_data.gone (so far 1)"
 	})
-	add("plan_objection", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects, r.Decision = []planner.ProjectResult{network()}, waits()
+	add("plan_objection", result.Plan, func(r *result.Result) {
+		r.Projects, r.Decision = []result.Project{network()}, waits()
 		r.Decision.Requirements[3].Reason = "carol requested changes"
 		r.Decision.Requirements[4] = policy.Requirement{Name: "mergeable", Reason: "it is a draft: mark it ready for review"}
 	})
-	add("plan_same_head", planner.ResultPlan, func(r *planner.Result) {
-		r.Projects, r.Decision = []planner.ProjectResult{network()}, waits()
+	add("plan_same_head", result.Plan, func(r *result.Result) {
+		r.Projects, r.Decision = []result.Project{network()}, waits()
 		r.Decision.Requirements[3].Reason += "; bob approved 3f2a91c, but it was planned again after that and now does something else in network@blue"
 	})
-	add("locked", planner.ResultLocked, func(r *planner.Result) {
-		r.Projects = []planner.ProjectResult{{ID: "envs/prod", Dir: "envs/prod", Workspace: "default", State: planner.Pending, Failure: "it waits for its lock"}}
-		r.Waiting = []planner.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}, {ID: "network@blue", Owner: 14, Place: 3}, {ID: "envs/dev"}}
+	add("locked", result.Locked, func(r *result.Result) {
+		r.Projects = []result.Project{{ID: "envs/prod", Dir: "envs/prod", Workspace: "default", State: record.Pending, Failure: "it waits for its lock"}}
+		r.Waiting = []record.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}, {ID: "network@blue", Owner: 14, Place: 3}, {ID: "envs/dev"}}
 	})
-	add("apply", planner.ResultApply, func(r *planner.Result) {
+	add("apply", result.Apply, func(r *result.Result) {
 		p := prod(t)
-		p.State, p.Text = planner.Applied, "terraform_data.new: Creating...\n\nApply complete! Resources: 3 added, 1 changed, 3 destroyed."
-		r.Projects = []planner.ProjectResult{staging(), p}
+		p.State, p.Text = record.Applied, "terraform_data.new: Creating...\n\nApply complete! Resources: 3 added, 1 changed, 3 destroyed."
+		r.Projects = []result.Project{staging(), p}
 		r.Actor = "bob"
 	})
-	add("apply_failed", planner.ResultApply, func(r *planner.Result) {
+	add("apply_failed", result.Apply, func(r *result.Result) {
 		p, n := prod(t), network()
-		n.State, n.Text = planner.Applied, "Apply complete! Resources: 0 added, 0 changed, 0 destroyed."
-		p.State, p.Failure = planner.ApplyFailed, "Error: quota exceeded\n\n  with terraform_data.new,\n  on main.tf line 12, in resource \"terraform_data\" \"new\":\n  12: resource \"terraform_data\" \"new\" {"
-		app := planner.ProjectResult{ID: "app", Dir: "app", Workspace: "default", State: planner.Skipped, Failure: "not applied, because prod was not", DependsOn: []string{"prod"}}
-		r.Projects = []planner.ProjectResult{n, p, app}
+		n.State, n.Text = record.Applied, "Apply complete! Resources: 0 added, 0 changed, 0 destroyed."
+		p.State, p.Failure = record.ApplyFailed, "Error: quota exceeded\n\n  with terraform_data.new,\n  on main.tf line 12, in resource \"terraform_data\" \"new\":\n  12: resource \"terraform_data\" \"new\" {"
+		app := result.Project{ID: "app", Dir: "app", Workspace: "default", State: record.Skipped, Failure: "not applied, because prod was not", DependsOn: []string{"prod"}}
+		r.Projects = []result.Project{n, p, app}
 	})
-	add("apply_one", planner.ResultApply, func(r *planner.Result) {
+	add("apply_one", result.Apply, func(r *result.Result) {
 		n := network()
-		n.State, n.Text = planner.Applied, "Apply complete!"
-		r.Projects = []planner.ProjectResult{n, prod(t)}
+		n.State, n.Text = record.Applied, "Apply complete!"
+		r.Projects = []result.Project{n, prod(t)}
 	})
-	add("refused", planner.ResultRefused, func(r *planner.Result) {
-		r.Projects, r.Actor, r.Decision = []planner.ProjectResult{network()}, "eve", waits()
+	add("refused", result.Refused, func(r *result.Result) {
+		r.Projects, r.Actor, r.Decision = []result.Project{network()}, "eve", waits()
 		r.Decision.Requirements[1] = policy.Requirement{Name: "current", Reason: "main has changed files of network@blue since it was planned", Replan: true}
 		r.Notes = []string{"It is planned again now."}
 	})
-	add("refused_unknown", planner.ResultRefused, func(r *planner.Result) {
+	add("refused_unknown", result.Refused, func(r *result.Result) {
 		r.Failure = "This pull request has no plan of a project `envs/qa`."
 	})
-	add("interrupted", planner.ResultInterrupted, func(r *planner.Result) {
+	add("interrupted", result.Interrupted, func(r *result.Result) {
 		p := prod(t)
-		p.State, p.Text = planner.Interrupted, "terraform_data.new: Creating..."
-		r.Projects = []planner.ProjectResult{network(), p}
+		p.State, p.Text = record.Interrupted, "terraform_data.new: Creating..."
+		r.Projects = []result.Project{network(), p}
 	})
-	add("unlocked", planner.ResultUnlocked, func(r *planner.Result) {
+	add("unlocked", result.Unlocked, func(r *result.Result) {
 		r.Unlocked, r.Next, r.Actor = []string{"envs/prod", "network@blue"}, []int{13, 14}, "bob"
 	})
-	add("unlocked_nothing", planner.ResultUnlocked, func(*planner.Result) {})
-	add("closed_unapplied", planner.ResultClosed, func(r *planner.Result) {
-		r.Merged, r.Projects, r.Next = true, []planner.ProjectResult{network(), staging()}, []int{13}
+	add("unlocked_nothing", result.Unlocked, func(*result.Result) {})
+	add("closed_unapplied", result.Closed, func(r *result.Result) {
+		r.Merged, r.Projects, r.Next = true, []result.Project{network(), staging()}, []int{13}
 	})
-	add("closed_applied", planner.ResultClosed, func(r *planner.Result) {
+	add("closed_applied", result.Closed, func(r *result.Result) {
 		n := network()
-		n.State = planner.Applied
-		r.Projects = []planner.ProjectResult{n}
+		n.State = record.Applied
+		r.Projects = []result.Project{n}
 	})
-	add("closed_merge_mode", planner.ResultClosed, func(r *planner.Result) {
-		r.Mode, r.Merged, r.Projects, r.Decision = "merge", true, []planner.ProjectResult{network()}, waits()
+	add("closed_merge_mode", result.Closed, func(r *result.Result) {
+		r.Mode, r.Merged, r.Projects, r.Decision = "merge", true, []result.Project{network()}, waits()
 		r.Notes = []string{"The locks stay until it is applied, or until somebody writes `weir unlock`."}
 	})
-	add("explain", planner.ResultExplain, func(r *planner.Result) {
-		r.Projects, r.Decision = []planner.ProjectResult{network()}, waits()
+	add("explain", result.Explain, func(r *result.Result) {
+		r.Projects, r.Decision = []result.Project{network()}, waits()
 	})
-	add("explain_waiting", planner.ResultExplain, func(r *planner.Result) {
-		r.Waiting = []planner.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}}
+	add("explain_waiting", result.Explain, func(r *result.Result) {
+		r.Waiting = []record.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}}
 		r.Decision = &policy.Decision{Requirements: []policy.Requirement{{Name: "planned", Reason: "there is no plan yet"}}}
 	})
-	add("help", planner.ResultHelp, func(r *planner.Result) {
+	add("help", result.Help, func(r *result.Result) {
 		r.Text = "`weir aply` is no command; did you mean `weir apply`?\n\n" + HelpText([]string{"weir", "atlantis"})
 	})
-	add("not_served", planner.ResultNotServed, func(r *planner.Result) {
+	add("not_served", result.NotServed, func(r *result.Result) {
 		r.Text = "This pull request comes from a fork (eve/infra). Planning it would run its code with this server's credentials, so it is not planned."
 	})
-	add("internal", planner.ResultInternal, func(r *planner.Result) {
+	add("internal", result.Internal, func(r *result.Result) {
 		r.Text = "It was tried 3 times and is given up. Comment `weir plan` to try again."
 	})
-	add("long", planner.ResultPlan, func(r *planner.Result) {
+	add("long", result.Plan, func(r *result.Result) {
 		r.Decision = waits()
 		for i := range 6 {
 			p := network()
@@ -338,37 +339,37 @@ func TestComment(t *testing.T) {
 
 // status is what the planner makes of a situation, with the title that it
 // gives the check.
-func status(r planner.Result, name string) (planner.CheckStatus, string) {
+func status(r result.Result, name string) (record.CheckStatus, string) {
 	v := view{r}
 	switch {
-	case r.Kind == planner.ResultClosed && r.Decision == nil:
-		return planner.Failure, "Merged, but never applied"
-	case r.Kind == planner.ResultInterrupted:
-		return planner.Failure, "The apply was interrupted"
-	case r.Kind == planner.ResultLocked || r.Kind == planner.ResultUnlocked:
-		return planner.ActionRequired, "Unlocked; waits for `weir plan`"
-	case name == planner.CheckPlan && (r.Failure != "" || len(v.PlanFailedIDs()) > 0):
-		return planner.Failure, "1 of 2 failed"
-	case name == planner.CheckPlan:
-		return planner.Success, fmt.Sprintf("%d planned", len(r.Projects))
-	case r.Kind == planner.ResultApply && len(v.FailedIDs()) > 0:
-		return planner.Failure, "The apply failed; what is left is planned again"
+	case r.Kind == result.Closed && r.Decision == nil:
+		return record.Failure, "Merged, but never applied"
+	case r.Kind == result.Interrupted:
+		return record.Failure, "The apply was interrupted"
+	case r.Kind == result.Locked || r.Kind == result.Unlocked:
+		return record.ActionRequired, "Unlocked; waits for `weir plan`"
+	case name == result.CheckPlan && (r.Failure != "" || len(v.PlanFailedIDs()) > 0):
+		return record.Failure, "1 of 2 failed"
+	case name == result.CheckPlan:
+		return record.Success, fmt.Sprintf("%d planned", len(r.Projects))
+	case r.Kind == result.Apply && len(v.FailedIDs()) > 0:
+		return record.Failure, "The apply failed; what is left is planned again"
 	case r.Decision != nil && r.Decision.Nothing:
-		return planner.Success, "Nothing to apply"
-	case r.Kind == planner.ResultApply && len(v.OpenIDs()) == 0:
-		return planner.Success, "Everything is applied"
+		return record.Success, "Nothing to apply"
+	case r.Kind == result.Apply && len(v.OpenIDs()) == 0:
+		return record.Success, "Everything is applied"
 	case r.Decision != nil && r.Decision.Open:
-		return planner.ActionRequired, "Will be applied now"
+		return record.ActionRequired, "Will be applied now"
 	}
-	return planner.ActionRequired, "The planner's own title"
+	return record.ActionRequired, "The planner's own title"
 }
 
 func TestCheckText(t *testing.T) {
 	for name, r := range situations(t) {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
-			for _, check := range []string{planner.CheckPlan, planner.CheckApply} {
-				c := planner.Check{Name: check}
+			for _, check := range []string{result.CheckPlan, result.CheckApply} {
+				c := result.Check{Name: check}
 				c.Status, c.Title = status(r, check)
 				title, summary := CheckText(c, r)
 				if n := len([]rune(title)); n > 140 || n == 0 || strings.Contains(title, "\n") {
@@ -387,20 +388,20 @@ func TestCheckText(t *testing.T) {
 // TestCheckTitleOfThePlanner: where a result does not tell how it is, the title
 // that the check has been given stays.
 func TestCheckTitleOfThePlanner(t *testing.T) {
-	bare := base(planner.ResultPlan)
-	bare.Projects = []planner.ProjectResult{{ID: "prod", State: planner.Planned}}
+	bare := base(result.Plan)
+	bare.Projects = []result.Project{{ID: "prod", State: record.Planned}}
 	for name, c := range map[string]struct {
-		check planner.Check
-		in    planner.Result
+		check result.Check
+		in    result.Result
 		want  string
 	}{
-		"a plan that runs":       {planner.Check{Name: planner.CheckPlan, Status: planner.InProgress, Title: "Planning 3f2a91c"}, bare, "Planning 3f2a91c"},
-		"a plan that was ended":  {planner.Check{Name: planner.CheckPlan, Status: planner.Cancelled, Title: "Superseded by a newer event"}, bare, "Superseded by a newer event"},
-		"no summaries were read": {planner.Check{Name: planner.CheckPlan, Status: planner.Success, Title: "1 planned"}, bare, "1 planned"},
-		"a merge queue":          {planner.Check{Name: planner.CheckApply, Status: planner.Success, Title: "Checked before"}, base(planner.ResultPlan), "Checked before"},
-		"an apply that runs":     {planner.Check{Name: planner.CheckApply, Status: planner.InProgress, Title: "Applying"}, base(planner.ResultApply), "Applying"},
-		"unlocked":               {planner.Check{Name: planner.CheckApply, Status: planner.ActionRequired, Title: "Unlocked; waits for `weir plan`"}, base(planner.ResultUnlocked), "Unlocked; waits for weir plan"},
-		"no title at all":        {planner.Check{Name: planner.CheckPlan}, base(planner.ResultHelp), planner.CheckPlan},
+		"a plan that runs":       {result.Check{Name: result.CheckPlan, Status: record.InProgress, Title: "Planning 3f2a91c"}, bare, "Planning 3f2a91c"},
+		"a plan that was ended":  {result.Check{Name: result.CheckPlan, Status: record.Cancelled, Title: "Superseded by a newer event"}, bare, "Superseded by a newer event"},
+		"no summaries were read": {result.Check{Name: result.CheckPlan, Status: record.Success, Title: "1 planned"}, bare, "1 planned"},
+		"a merge queue":          {result.Check{Name: result.CheckApply, Status: record.Success, Title: "Checked before"}, base(result.Plan), "Checked before"},
+		"an apply that runs":     {result.Check{Name: result.CheckApply, Status: record.InProgress, Title: "Applying"}, base(result.Apply), "Applying"},
+		"unlocked":               {result.Check{Name: result.CheckApply, Status: record.ActionRequired, Title: "Unlocked; waits for `weir plan`"}, base(result.Unlocked), "Unlocked; waits for weir plan"},
+		"no title at all":        {result.Check{Name: result.CheckPlan}, base(result.Help), result.CheckPlan},
 	} {
 		if got, _ := CheckText(c.check, c.in); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"weir/planner"
+	"weir/planner/record"
 	"weir/planner/terraform"
 )
 
@@ -85,26 +85,26 @@ func past(s *terraform.Summary) string {
 }
 
 // states in words, as tables show them.
-var states = map[planner.State]string{
-	planner.Pending:     "not planned",
-	planner.Planning:    "being planned",
-	planner.Planned:     "planned",
-	planner.NoChanges:   "no changes",
-	planner.PlanFailed:  "plan failed",
-	planner.Applying:    "being applied",
-	planner.Applied:     "applied",
-	planner.ApplyFailed: "apply failed",
-	planner.Interrupted: "interrupted",
-	planner.Skipped:     "skipped",
+var states = map[record.State]string{
+	record.Pending:     "not planned",
+	record.Planning:    "being planned",
+	record.Planned:     "planned",
+	record.NoChanges:   "no changes",
+	record.PlanFailed:  "plan failed",
+	record.Applying:    "being applied",
+	record.Applied:     "applied",
+	record.ApplyFailed: "apply failed",
+	record.Interrupted: "interrupted",
+	record.Skipped:     "skipped",
 }
 
-func stateWords(s planner.State) string {
+func stateWords(s record.State) string {
 	if words := states[s]; words != "" {
 		return words
 	}
 	return string(s)
 }
 
-func failedState(s planner.State) bool {
-	return s == planner.PlanFailed || s == planner.ApplyFailed
+func failedState(s record.State) bool {
+	return s == record.PlanFailed || s == record.ApplyFailed
 }

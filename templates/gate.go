@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"weir/planner"
+	"weir/planner/result"
 	"weir/policy"
 	"weir/templates/markdown"
 )
@@ -26,7 +26,7 @@ func (v view) missing() []policy.Requirement {
 	var missing []policy.Requirement
 	for _, r := range v.Decision.Missing() {
 		// The sentence above the list says how an apply is started.
-		if r.Name != "asked" || v.Kind == planner.ResultRefused || v.Kind == planner.ResultExplain {
+		if r.Name != "asked" || v.Kind == result.Refused || v.Kind == result.Explain {
 			missing = append(missing, r)
 		}
 	}

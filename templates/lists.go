@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/terraform"
 	"weir/templates/markdown"
 )
@@ -17,7 +18,7 @@ import (
 func (v view) Destroys() []string {
 	var lines []string
 	for _, p := range v.Projects {
-		if p.Summary == nil || p.State != planner.Planned {
+		if p.Summary == nil || p.State != record.Planned {
 			continue
 		}
 		for _, c := range p.Summary.Changes {
@@ -107,7 +108,7 @@ func (v view) Narrowed() []string {
 	return bounded(lines, roomNotes, "- and %d more, on "+v.Page("the page"))
 }
 
-func narrowedLine(p planner.ProjectResult) string {
+func narrowedLine(p result.Project) string {
 	if len(p.Extra) == 0 {
 		return ""
 	}
@@ -136,11 +137,11 @@ func (v view) AllNotes() []string {
 			lines = append(lines, "- "+markdown.Code(p.ID)+": "+markdown.Text(note))
 		}
 		// What waits for a lock is what a comment of that kind says anyway.
-		waits := v.Kind == planner.ResultLocked && p.State == planner.Pending
+		waits := v.Kind == result.Locked && p.State == record.Pending
 		if p.Failure != "" && !waits && !(projectView{p, v.Kind}).Failed() {
 			lines = append(lines, "- "+markdown.Code(p.ID)+": "+markdown.Text(p.Failure))
 		}
-		if p.Summary != nil && p.Summary.Opaque != "" && p.State == planner.Planned {
+		if p.Summary != nil && p.Summary.Opaque != "" && p.State == record.Planned {
 			lines = append(lines, "- "+markdown.Code(p.ID)+": the plan cannot tell everything ("+markdown.Text(p.Summary.Opaque)+
 				"), so an approval is also bound to the code")
 		}
@@ -158,7 +159,7 @@ func (v view) shown(note string) bool {
 	if m == nil {
 		return false
 	}
-	return slices.ContainsFunc(v.Projects, func(p planner.ProjectResult) bool {
+	return slices.ContainsFunc(v.Projects, func(p result.Project) bool {
 		if !(projectView{p, v.Kind}).Failed() {
 			return false
 		}

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"time"
 
-	"weir/planner"
 	"weir/planner/record"
 	"weir/planner/terraform"
 	"weir/policy"
@@ -36,7 +35,7 @@ const (
 
 // HomePage lists the pull requests that weir knows, and says how weir is.
 type HomePage struct {
-	Pulls   []planner.Record // in the order in which they are shown
+	Pulls   []record.Record // in the order in which they are shown
 	Health  []Health
 	Version string
 }
@@ -50,14 +49,14 @@ type Health struct {
 
 // PullPage is one pull request.
 type PullPage struct {
-	Record  planner.Record
-	Runs    map[string]planner.Run // newest run of each project, by its id; those that are missing show no counts
-	History []record.Entry         // its audit log, newest first
+	Record  record.Record
+	Runs    map[string]record.Run // newest run of each project, by its id; those that are missing show no counts
+	History []record.Entry        // its audit log, newest first
 }
 
 // RunPage is one run with its log.
 type RunPage struct {
-	Run     planner.Run
+	Run     record.Run
 	PullURL string // of the pull request at GitHub; "" where it is not known
 	Text    string // the plan, where the run has made one
 	Log     string // what it has printed so far
@@ -189,7 +188,7 @@ func when(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05") + " UTC"
 }
 
-func took(r planner.Run) string {
+func took(r record.Run) string {
 	if r.Started.IsZero() || r.Ended.IsZero() {
 		return ""
 	}
@@ -213,15 +212,15 @@ func pullPath(repo string, number int) string { return fmt.Sprintf("/pulls/%s/%d
 
 // tone is how a state looks: good, bad, busy, wait or calm. It is never the
 // only thing that tells it.
-func tone(s planner.State) string {
+func tone(s record.State) string {
 	switch s {
-	case planner.Applied:
+	case record.Applied:
 		return "good"
-	case planner.PlanFailed, planner.ApplyFailed, planner.Interrupted:
+	case record.PlanFailed, record.ApplyFailed, record.Interrupted:
 		return "bad"
-	case planner.Planning, planner.Applying:
+	case record.Planning, record.Applying:
 		return "busy"
-	case planner.Planned, planner.Pending, planner.Skipped:
+	case record.Planned, record.Pending, record.Skipped:
 		return "wait"
 	}
 	return "calm"

@@ -14,7 +14,6 @@ import (
 
 	nethtml "golang.org/x/net/html"
 
-	"weir/planner"
 	"weir/planner/record"
 	"weir/planner/terraform"
 	"weir/policy"
@@ -31,44 +30,44 @@ type page struct {
 func allPages(t *testing.T) map[string]page {
 	at := time.Date(2026, 11, 21, 3, 29, 5, 0, time.UTC)
 	plan := prod(t)
-	first := planner.Record{
+	first := record.Record{
 		Repo: "acme/infra", Pull: 7, Title: "Give prod a second network", Author: "alice", URL: "https://github.com/acme/infra/pull/7",
 		Head: head, BaseRef: "main", Mode: policy.OnApproval, Updated: at, Decision: waits(),
 		Projects: []record.ProjectRecord{
-			{ID: "network@blue", Dir: "network", Workspace: "blue", State: planner.Applied, Run: "01JD3Q6Z8W0000000000000001", PlanDigest: strings.Repeat("3fa9", 16)},
-			{ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Planned, Run: "01JD3Q6Z8W0000000000000002", PlanDigest: strings.Repeat("b07d", 16), DependsOn: []string{"network@blue"}, Extra: []string{"-target=terraform_data.new", "-refresh=false"}, AskedBy: "bob"},
-			{ID: "envs/staging", Dir: "envs/staging", Workspace: "default", State: planner.PlanFailed, Run: "01JD3Q6Z8W0000000000000003", Note: "Error: Unsupported argument on main.tf line 3: an argument named \"imput\" is not expected here."},
-			{ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: planner.Pending, Note: "unlocked by bob; `weir plan` takes the lock again"},
-			{ID: "envs/old", Dir: "envs/old", Workspace: "default", State: planner.NoChanges, Deleted: true},
+			{ID: "network@blue", Dir: "network", Workspace: "blue", State: record.Applied, Run: "01JD3Q6Z8W0000000000000001", PlanDigest: strings.Repeat("3fa9", 16)},
+			{ID: "prod", Dir: "envs/prod", Workspace: "default", State: record.Planned, Run: "01JD3Q6Z8W0000000000000002", PlanDigest: strings.Repeat("b07d", 16), DependsOn: []string{"network@blue"}, Extra: []string{"-target=terraform_data.new", "-refresh=false"}, AskedBy: "bob"},
+			{ID: "envs/staging", Dir: "envs/staging", Workspace: "default", State: record.PlanFailed, Run: "01JD3Q6Z8W0000000000000003", Note: "Error: Unsupported argument on main.tf line 3: an argument named \"imput\" is not expected here."},
+			{ID: "envs/dev", Dir: "envs/dev", Workspace: "default", State: record.Pending, Note: "unlocked by bob; `weir plan` takes the lock again"},
+			{ID: "envs/old", Dir: "envs/old", Workspace: "default", State: record.NoChanges, Deleted: true},
 		},
 		Notes: []string{"weir.yaml is changed here. What counts is the one of the base branch.", "`weir explain` says `more`"},
 	}
-	waiting := planner.Record{
+	waiting := record.Record{
 		Repo: "acme/infra", Pull: 9, Title: "Renumber the subnets of every environment, and say so in a title that goes on for rather a long time", Author: "bob",
-		Head: head, Updated: at, Waiting: []planner.Waiting{{ID: "prod", Owner: 7, Place: 1}, {ID: "envs/qa"}},
-		Projects: []record.ProjectRecord{{ID: "prod", Dir: "envs/prod", Workspace: "default", State: planner.Pending}},
+		Head: head, Updated: at, Waiting: []record.Waiting{{ID: "prod", Owner: 7, Place: 1}, {ID: "envs/qa"}},
+		Projects: []record.ProjectRecord{{ID: "prod", Dir: "envs/prod", Workspace: "default", State: record.Pending}},
 	}
-	done := planner.Record{
+	done := record.Record{
 		Repo: "acme/a-repository-with-quite-a-long-name", Pull: 1204, Title: "Bump", Author: "renovate", Head: head, Updated: at,
-		Projects: []record.ProjectRecord{{ID: ".", Dir: ".", Workspace: "default", State: planner.Applied}},
+		Projects: []record.ProjectRecord{{ID: ".", Dir: ".", Workspace: "default", State: record.Applied}},
 	}
-	conflict := planner.Record{Repo: "acme/infra", Pull: 11, Title: "Old branch", Author: "carol", Head: head, Updated: at, Failure: "3f2a91c does not merge into 81be0d4: conflicts in\n  envs/prod/main.tf"}
-	run := planner.Run{
+	conflict := record.Record{Repo: "acme/infra", Pull: 11, Title: "Old branch", Author: "carol", Head: head, Updated: at, Failure: "3f2a91c does not merge into 81be0d4: conflicts in\n  envs/prod/main.tf"}
+	run := record.Run{
 		ID: "01JD3Q6Z8W0000000000000002", Repo: "acme/infra", Pull: 7, Project: "prod", Dir: "envs/prod", Workspace: "default", Verb: "plan",
-		State: planner.Planned, Head: head, Job: job, Started: at, Ended: at.Add(4200 * time.Millisecond), Summary: plan.Summary,
+		State: record.Planned, Head: head, Job: job, Started: at, Ended: at.Add(4200 * time.Millisecond), Summary: plan.Summary,
 		Notes: []string{"no backend: the state is kept on weir's own disk"},
 	}
 	live := run
-	live.Verb, live.State, live.Ended, live.Summary, live.Notes = "apply", planner.Applying, time.Time{}, nil, nil
+	live.Verb, live.State, live.Ended, live.Summary, live.Notes = "apply", record.Applying, time.Time{}, nil, nil
 	failed := run
-	failed.State, failed.Failure, failed.Summary = planner.PlanFailed, broken, nil
+	failed.State, failed.Failure, failed.Summary = record.PlanFailed, broken, nil
 	outputs := run
 	outputs.Summary = network().Summary
 
 	evil := first
 	evil.Repo, evil.Title, evil.Author, evil.URL, evil.Failure = "acme/"+hostile, hostile, hostile, "javascript:alert(1)", hostile
-	evil.Waiting, evil.Notes = []planner.Waiting{{ID: hostile, Owner: 1}}, []string{hostile}
-	evil.Projects = []record.ProjectRecord{{ID: hostile, Dir: hostile, Workspace: hostile, State: planner.State(hostile), Note: hostile, Run: hostile, PlanDigest: hostile, Extra: []string{hostile}, AskedBy: hostile}}
+	evil.Waiting, evil.Notes = []record.Waiting{{ID: hostile, Owner: 1}}, []string{hostile}
+	evil.Projects = []record.ProjectRecord{{ID: hostile, Dir: hostile, Workspace: hostile, State: record.State(hostile), Note: hostile, Run: hostile, PlanDigest: hostile, Extra: []string{hostile}, AskedBy: hostile}}
 	evilRun := run
 	evilRun.Project, evilRun.Verb, evilRun.Dir, evilRun.Failure, evilRun.ID = hostile, hostile, hostile, hostile, hostile
 	evilRun.Summary = &terraform.Summary{
@@ -77,11 +76,11 @@ func allPages(t *testing.T) map[string]page {
 	}
 
 	return map[string]page{
-		"home": {PageHome, HomePage{Pulls: []planner.Record{first, waiting, done, conflict}, Version: "v0.1.0", Health: []Health{
+		"home": {PageHome, HomePage{Pulls: []record.Record{first, waiting, done, conflict}, Version: "v0.1.0", Health: []Health{
 			{Name: "Store", OK: true, Text: "takes writes"}, {Name: "GitHub", Text: "rate limit used up until 04:10 UTC"},
 		}}},
 		"home_empty": {PageHome, HomePage{}},
-		"pull": {PagePull, PullPage{Record: first, Runs: map[string]planner.Run{run.ID: run}, History: []record.Entry{
+		"pull": {PagePull, PullPage{Record: first, Runs: map[string]record.Run{run.ID: run}, History: []record.Entry{
 			{At: at.Add(time.Minute), Who: "weir", What: "applied", Projects: []string{"network@blue"}, Why: "approved by bob"},
 			{At: at, Who: "alice", What: "locks taken", Projects: []string{"network@blue", "prod", "envs/staging"}},
 		}}},
@@ -279,7 +278,7 @@ func TestStatic(t *testing.T) {
 }
 
 func TestStanding(t *testing.T) {
-	project := func(states ...planner.State) []record.ProjectRecord {
+	project := func(states ...record.State) []record.ProjectRecord {
 		var all []record.ProjectRecord
 		for i, s := range states {
 			all = append(all, record.ProjectRecord{ID: fmt.Sprint(i), State: s})
@@ -287,23 +286,23 @@ func TestStanding(t *testing.T) {
 		return all
 	}
 	for _, c := range []struct {
-		in   planner.Record
+		in   record.Record
 		want Standing
 	}{
-		{planner.Record{}, Standing{"calm", "no projects"}},
-		{planner.Record{Projects: project(planner.Planned), Decision: waits()}, Standing{"wait", "not yet approved"}},
-		{planner.Record{Projects: project(planner.Planned), Decision: &policy.Decision{Open: true}}, Standing{"busy", "about to be applied"}},
-		{planner.Record{Projects: project(planner.Planned)}, Standing{"wait", "planned"}},
-		{planner.Record{Projects: project(planner.Planned, planner.PlanFailed)}, Standing{"bad", "plan failed"}},
-		{planner.Record{Projects: project(planner.Applied, planner.Interrupted)}, Standing{"bad", "apply interrupted"}},
-		{planner.Record{Projects: project(planner.Applied, planner.NoChanges)}, Standing{"good", "applied"}},
-		{planner.Record{Projects: project(planner.NoChanges)}, Standing{"good", "nothing to apply"}},
-		{planner.Record{Projects: project(planner.Pending), Waiting: []planner.Waiting{{ID: "a", Owner: 3}, {ID: "b", Owner: 3}}}, Standing{"wait", "waits for #3"}},
-		{planner.Record{Projects: project(planner.Pending), Waiting: []planner.Waiting{{ID: "a"}}}, Standing{"wait", "waits for its turn"}},
-		{planner.Record{Projects: project(planner.Planned), Merged: true, Closed: true}, Standing{"bad", "merged, not applied"}},
-		{planner.Record{Projects: project(planner.Applied), Merged: true, Closed: true}, Standing{"calm", "merged"}},
-		{planner.Record{Projects: project(planner.Planned), Closed: true}, Standing{"calm", "closed"}},
-		{planner.Record{Failure: "conflict"}, Standing{"bad", "cannot be planned"}},
+		{record.Record{}, Standing{"calm", "no projects"}},
+		{record.Record{Projects: project(record.Planned), Decision: waits()}, Standing{"wait", "not yet approved"}},
+		{record.Record{Projects: project(record.Planned), Decision: &policy.Decision{Open: true}}, Standing{"busy", "about to be applied"}},
+		{record.Record{Projects: project(record.Planned)}, Standing{"wait", "planned"}},
+		{record.Record{Projects: project(record.Planned, record.PlanFailed)}, Standing{"bad", "plan failed"}},
+		{record.Record{Projects: project(record.Applied, record.Interrupted)}, Standing{"bad", "apply interrupted"}},
+		{record.Record{Projects: project(record.Applied, record.NoChanges)}, Standing{"good", "applied"}},
+		{record.Record{Projects: project(record.NoChanges)}, Standing{"good", "nothing to apply"}},
+		{record.Record{Projects: project(record.Pending), Waiting: []record.Waiting{{ID: "a", Owner: 3}, {ID: "b", Owner: 3}}}, Standing{"wait", "waits for #3"}},
+		{record.Record{Projects: project(record.Pending), Waiting: []record.Waiting{{ID: "a"}}}, Standing{"wait", "waits for its turn"}},
+		{record.Record{Projects: project(record.Planned), Merged: true, Closed: true}, Standing{"bad", "merged, not applied"}},
+		{record.Record{Projects: project(record.Applied), Merged: true, Closed: true}, Standing{"calm", "merged"}},
+		{record.Record{Projects: project(record.Planned), Closed: true}, Standing{"calm", "closed"}},
+		{record.Record{Failure: "conflict"}, Standing{"bad", "cannot be planned"}},
 	} {
 		if got := standing(c.in); got != c.want {
 			t.Errorf("%+v: got %+v, want %+v", c.in, got, c.want)

@@ -4,31 +4,32 @@ import (
 	"fmt"
 	"strings"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/terraform"
 	"weir/templates/markdown"
 )
 
 // projectView is one project with what its templates ask of it.
 type projectView struct {
-	planner.ProjectResult
-	kind planner.ResultKind
+	result.Project
+	kind result.Kind
 }
 
 // Failed reports whether the project's failure is to be shown open.
 func (p projectView) Failed() bool {
 	return failedState(p.State) && (p.Failure != "" || p.Text != "") &&
-		p.kind != planner.ResultExplain && p.kind != planner.ResultRefused && p.kind != planner.ResultUnlocked
+		p.kind != result.Explain && p.kind != result.Refused && p.kind != result.Unlocked
 }
 
 // Summarised begins the fold of a plan or of an apply's output.
 func (p projectView) Summarised() string {
 	switch p.State {
-	case planner.Applied:
+	case record.Applied:
 		return markdown.Summary(p.ID, past(p.Summary))
-	case planner.Interrupted:
+	case record.Interrupted:
 		return markdown.Summary(p.ID, "what terraform had printed")
-	case planner.Planned, planner.NoChanges:
+	case record.Planned, record.NoChanges:
 		return markdown.Summary(p.ID, future(p.Summary))
 	}
 	return markdown.Summary(p.ID, stateWords(p.State))
@@ -36,7 +37,7 @@ func (p projectView) Summarised() string {
 
 // Block is the plan as a diff, or the output of an apply as it is.
 func (p projectView) Block() string {
-	if p.kind == planner.ResultPlan {
+	if p.kind == result.Plan {
 		return markdown.Fence("diff", markdown.Diff(p.Text))
 	}
 	return markdown.Fence("text", p.Text)
@@ -94,13 +95,13 @@ func (p projectView) ChangeLines() []string {
 }
 
 // row is a project in the table.
-func row(p planner.ProjectResult) string {
+func row(p result.Project) string {
 	words := stateWords(p.State)
-	if p.Deleted && p.State == planner.NoChanges {
+	if p.Deleted && p.State == record.NoChanges {
 		words = "directory deleted"
 	}
 	result := markdown.Link(words, p.RunURL)
-	if failedState(p.State) || p.State == planner.Interrupted || p.Deleted {
+	if failedState(p.State) || p.State == record.Interrupted || p.Deleted {
 		result = "**" + result + "**"
 	}
 	cells := []string{projectName(p), result + extras(p.Summary)}
@@ -114,7 +115,7 @@ func row(p planner.ProjectResult) string {
 
 // projectName is the ID, and the directory and workspace where the ID does not
 // say them.
-func projectName(p planner.ProjectResult) string {
+func projectName(p result.Project) string {
 	name := markdown.Code(p.ID)
 	if p.Dir != "" && p.ID != p.Dir && p.ID != p.Dir+"@"+p.Workspace {
 		name += " in " + markdown.Code(p.Dir)

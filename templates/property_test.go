@@ -14,7 +14,8 @@ import (
 	"github.com/yuin/goldmark/renderer/html"
 	nethtml "golang.org/x/net/html"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/planner/terraform"
 	"weir/policy"
 	"weir/templates/markdown"
@@ -66,7 +67,7 @@ var (
 )
 
 // checkParts holds the bodies of a comment to what Comment promises.
-func checkParts(t testing.TB, r planner.Result, parts []string) {
+func checkParts(t testing.TB, r result.Result, parts []string) {
 	t.Helper()
 	if len(parts) < 1 || len(parts) > 2 {
 		t.Fatalf("%d parts", len(parts))
@@ -258,14 +259,14 @@ func FuzzComment(f *testing.F) {
 		if strings.Contains(name+sentence+plan, "\u200b") {
 			t.Skip("not to be told from ours")
 		}
-		all := []planner.State{planner.Planned, planner.PlanFailed, planner.NoChanges, planner.Applied, planner.ApplyFailed, planner.Interrupted, planner.Pending, planner.Skipped}
+		all := []record.State{record.Planned, record.PlanFailed, record.NoChanges, record.Applied, record.ApplyFailed, record.Interrupted, record.Pending, record.Skipped}
 		for kind := range kinds {
 			r := base(kind)
 			r.Job = name
 			r.Text, r.Actor, r.BaseRef, r.Head = sentence, name, name, name
 			r.Notes, r.Unlocked = []string{sentence, name, name + ":3: " + sentence}, []string{name}
 			r.Next = []int{12}
-			r.Waiting = []planner.Waiting{{ID: name, Owner: 12, Place: 2}}
+			r.Waiting = []record.Waiting{{ID: name, Owner: 12, Place: 2}}
 			r.Decision = &policy.Decision{Requirements: []policy.Requirement{{Name: "approved", Reason: sentence}}}
 			if projects%3 == 0 {
 				r.Failure = sentence + "\n" + plan
@@ -275,7 +276,7 @@ func FuzzComment(f *testing.F) {
 				if len(plan) > 0 && i%7 == 0 {
 					text = strings.Repeat(plan, 1+min(size/len(plan), 3000))
 				}
-				r.Projects = append(r.Projects, planner.ProjectResult{
+				r.Projects = append(r.Projects, result.Project{
 					ID: name, Dir: sentence, Workspace: name, State: all[i%len(all)], RunURL: runURL(i % 10), Text: text, Failure: sentence,
 					Notes: []string{sentence}, Deleted: i%3 == 1, Extra: []string{name, sentence}[:i%3%2*2], AskedBy: name,
 					Summary: &terraform.Summary{Replace: 1, Opaque: sentence, Changes: []terraform.Change{

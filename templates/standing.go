@@ -3,7 +3,8 @@ package templates
 import (
 	"strings"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 )
 
 // Standing is where a pull request stands, in a few words.
@@ -13,17 +14,17 @@ type Standing struct {
 }
 
 // standing sums up a pull request: what a person has to look at comes first.
-func standing(r planner.Record) Standing {
-	v := view{planner.Result{Waiting: r.Waiting, Decision: r.Decision}}
+func standing(r record.Record) Standing {
+	v := view{result.Result{Waiting: r.Waiting, Decision: r.Decision}}
 	for _, p := range r.Projects {
-		v.Projects = append(v.Projects, planner.ProjectResult{ID: p.ID, State: p.State})
+		v.Projects = append(v.Projects, result.Project{ID: p.ID, State: p.State})
 	}
 	switch {
-	case len(v.in(planner.Interrupted)) > 0:
+	case len(v.in(record.Interrupted)) > 0:
 		return Standing{"bad", "apply interrupted"}
-	case len(v.in(planner.ApplyFailed)) > 0:
+	case len(v.in(record.ApplyFailed)) > 0:
 		return Standing{"bad", "apply failed"}
-	case len(v.in(planner.Applying)) > 0:
+	case len(v.in(record.Applying)) > 0:
 		return Standing{"busy", "being applied"}
 	case r.Merged && len(v.OpenIDs()) > 0:
 		return Standing{"bad", "merged, not applied"}
@@ -38,9 +39,9 @@ func standing(r planner.Record) Standing {
 			return Standing{"wait", "waits for " + owners}
 		}
 		return Standing{"wait", "waits for its turn"}
-	case len(v.in(planner.PlanFailed)) > 0:
+	case len(v.in(record.PlanFailed)) > 0:
 		return Standing{"bad", "plan failed"}
-	case len(v.in(planner.Planning, planner.Pending)) > 0:
+	case len(v.in(record.Planning, record.Pending)) > 0:
 		return Standing{"busy", "being planned"}
 	case len(r.Projects) == 0:
 		return Standing{"calm", "no projects"}

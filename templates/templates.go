@@ -12,7 +12,7 @@ import (
 	"strings"
 	"text/template"
 
-	"weir/planner"
+	"weir/planner/result"
 	"weir/templates/markdown"
 )
 
@@ -99,16 +99,16 @@ func names(all []string) string {
 
 // kinds are the words of the hidden marker (see the manual's part on
 // comments) for each kind of result, and the template that tells it.
-var kinds = map[planner.ResultKind]struct{ marker, template string }{
-	planner.ResultPlan:        {"plan", "plan"},
-	planner.ResultLocked:      {"locked", "locked"},
-	planner.ResultApply:       {"apply", "apply"},
-	planner.ResultRefused:     {"apply", "refused"},
-	planner.ResultInterrupted: {"apply", "interrupted"},
-	planner.ResultUnlocked:    {"unlocked", "unlocked"},
-	planner.ResultClosed:      {"unlocked", "closed"},
-	planner.ResultExplain:     {"explain", "explain"},
-	planner.ResultHelp:        {"help", "help"},
-	planner.ResultNotServed:   {"error", "not_served"},
-	planner.ResultInternal:    {"error", "internal"},
+var kinds = map[result.Kind]struct{ marker, template string }{
+	result.Plan:        {"plan", "plan"},
+	result.Locked:      {"locked", "locked"},
+	result.Apply:       {"apply", "apply"},
+	result.Refused:     {"apply", "refused"},
+	result.Interrupted: {"apply", "interrupted"},
+	result.Unlocked:    {"unlocked", "unlocked"},
+	result.Closed:      {"unlocked", "closed"},
+	result.Explain:     {"explain", "explain"},
+	result.Help:        {"help", "help"},
+	result.NotServed:   {"error", "not_served"},
+	result.Internal:    {"error", "internal"},
 }

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/templates/markdown"
 )
 
@@ -25,7 +26,7 @@ const (
 )
 
 // view is a result with what its templates ask of it.
-type view struct{ planner.Result }
+type view struct{ result.Result }
 
 // bounded keeps as many lines as fit and says how many do not.
 func bounded(lines []string, room int, more string) []string {
@@ -54,7 +55,7 @@ func (v view) Commit() string {
 }
 
 // in returns the IDs of the projects in one of the states.
-func (v view) in(states ...planner.State) []string {
+func (v view) in(states ...record.State) []string {
 	var ids []string
 	for _, p := range v.Projects {
 		if slices.Contains(states, p.State) {
@@ -65,27 +66,27 @@ func (v view) in(states ...planner.State) []string {
 }
 
 // FailedIDs are the projects whose plan or apply failed.
-func (v view) FailedIDs() []string { return v.in(planner.PlanFailed, planner.ApplyFailed) }
+func (v view) FailedIDs() []string { return v.in(record.PlanFailed, record.ApplyFailed) }
 
 // AppliedIDs are the projects that were applied.
-func (v view) AppliedIDs() []string { return v.in(planner.Applied) }
+func (v view) AppliedIDs() []string { return v.in(record.Applied) }
 
 // InterruptedIDs are the projects whose apply died.
-func (v view) InterruptedIDs() []string { return v.in(planner.Interrupted, planner.Applying) }
+func (v view) InterruptedIDs() []string { return v.in(record.Interrupted, record.Applying) }
 
 // SkippedIDs are the projects that were left out because of another.
-func (v view) SkippedIDs() []string { return v.in(planner.Skipped) }
+func (v view) SkippedIDs() []string { return v.in(record.Skipped) }
 
 // OpenIDs are the projects that are not applied and have something to apply,
 // or nobody knows.
 func (v view) OpenIDs() []string {
-	return v.in(planner.Planned, planner.PlanFailed, planner.ApplyFailed, planner.Interrupted, planner.Applying,
-		planner.Skipped, planner.Pending, planner.Planning)
+	return v.in(record.Planned, record.PlanFailed, record.ApplyFailed, record.Interrupted, record.Applying,
+		record.Skipped, record.Pending, record.Planning)
 }
 
 // Unplanned says how many projects have no plan though none failed.
 func (v view) Unplanned() int {
-	return len(v.in(planner.Pending, planner.Planning, planner.Skipped))
+	return len(v.in(record.Pending, record.Planning, record.Skipped))
 }
 
 // DeletedIDs are the projects whose directory the pull request deletes.
@@ -113,7 +114,7 @@ func (v view) LeftBehind() string {
 }
 
 // where says how many projects are in one of the states: "in 1 of 3 projects".
-func (v view) where(states ...planner.State) string {
+func (v view) where(states ...record.State) string {
 	some, all := len(v.in(states...)), len(v.Projects)
 	if some == 0 || some == all {
 		return "in " + count(all, "project")
@@ -121,7 +122,7 @@ func (v view) where(states ...planner.State) string {
 	return fmt.Sprintf("in %d of %s", some, count(all, "project"))
 }
 
-func (v view) totals(states ...planner.State) totals {
+func (v view) totals(states ...record.State) totals {
 	var t totals
 	for _, p := range v.Projects {
 		if slices.Contains(states, p.State) {
@@ -133,26 +134,26 @@ func (v view) totals(states ...planner.State) totals {
 
 // Future says what all plans would do together, and in how many projects.
 func (v view) Future() string {
-	words := v.totals(planner.Planned).future()
+	words := v.totals(record.Planned).future()
 	if words == "" {
 		words = "no changes"
 	}
-	return words + " " + v.where(planner.Planned)
+	return words + " " + v.where(record.Planned)
 }
 
 // Past says what was applied, and in how many projects.
 func (v view) Past() string {
-	words := v.totals(planner.Applied).past()
+	words := v.totals(record.Applied).past()
 	if words == "" {
 		words = "nothing changed"
 	}
-	return words + " " + v.where(planner.Applied)
+	return words + " " + v.where(record.Applied)
 }
 
 // Others says how the projects stand that did not fail: "1 applied, 2 skipped".
 func (v view) Others() string {
 	var words []string
-	for _, s := range []planner.State{planner.Applied, planner.Planned, planner.NoChanges, planner.Skipped, planner.Pending} {
+	for _, s := range []record.State{record.Applied, record.Planned, record.NoChanges, record.Skipped, record.Pending} {
 		if n := len(v.in(s)); n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", n, stateWords(s)))
 		}
@@ -161,16 +162,16 @@ func (v view) Others() string {
 }
 
 // Failed says where a plan or an apply failed: "in 1 of 3 projects".
-func (v view) Failed() string { return v.where(planner.PlanFailed, planner.ApplyFailed) }
+func (v view) Failed() string { return v.where(record.PlanFailed, record.ApplyFailed) }
 
 // Partly reports whether arguments of a person's kept an apply from being all
 // of it.
 func (v view) Partly() bool {
-	return slices.ContainsFunc(v.Projects, func(p planner.ProjectResult) bool { return len(p.Extra) > 0 })
+	return slices.ContainsFunc(v.Projects, func(p result.Project) bool { return len(p.Extra) > 0 })
 }
 
 // PlanFailedIDs are the projects whose plan failed.
-func (v view) PlanFailedIDs() []string { return v.in(planner.PlanFailed) }
+func (v view) PlanFailedIDs() []string { return v.in(record.PlanFailed) }
 
 // Empty reports whether no plan changes anything and none failed.
 func (v view) Empty() bool {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-github/v60/github"
 	"golang.org/x/sync/errgroup"
 
-	"weir/planner"
+	"weir/planner/result"
 	"weir/policy"
 	"weir/server/github/rest"
 )
@@ -113,7 +113,7 @@ func (g *Client) statuses(ctx context.Context, repo, commit string) ([]policy.Ch
 }
 
 func isOwnStatus(name string) bool {
-	prefix, _, _ := strings.Cut(planner.CheckPlan, "/")
+	prefix, _, _ := strings.Cut(result.CheckPlan, "/")
 	return strings.HasPrefix(name, prefix+"/")
 }
 

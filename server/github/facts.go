@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-github/v60/github"
 
-	"weir/planner"
+	"weir/planner/scope"
 	"weir/policy"
 	"weir/server/github/rest"
 )
@@ -25,17 +25,17 @@ func pull(repo string, number int) string { return repo + "#" + strconv.Itoa(num
 
 // PullRequest returns a pull request as GitHub shows it now. Mergeable is nil
 // while GitHub works it out, which asking makes it do.
-func (g *Client) PullRequest(ctx context.Context, repo string, number int) (planner.PullRequest, error) {
+func (g *Client) PullRequest(ctx context.Context, repo string, number int) (scope.PullRequest, error) {
 	path, err := rest.RepoPath(repo, "pulls", strconv.Itoa(number))
 	if err != nil {
-		return planner.PullRequest{}, err
+		return scope.PullRequest{}, err
 	}
 	var pr github.PullRequest
 	if _, err := g.api.In(ctx, repo, "read pull request "+pull(repo, number), rest.Get(path, &pr)); err != nil {
-		return planner.PullRequest{}, err
+		return scope.PullRequest{}, err
 	}
 	base, head := pr.GetBase(), pr.GetHead()
-	p := planner.PullRequest{
+	p := scope.PullRequest{
 		Pull: policy.Pull{
 			Number: pr.GetNumber(), Author: login(pr.User), Head: head.GetSHA(), Base: base.GetRef(), Draft: pr.GetDraft(),
 			Open: pr.GetState() == "open", Merged: pr.GetMerged() || pr.MergedAt != nil, Mergeable: pr.Mergeable, MergeableState: pr.GetMergeableState(),
@@ -49,7 +49,7 @@ func (g *Client) PullRequest(ctx context.Context, repo string, number int) (plan
 		p.MergedAs = pr.GetMergeCommitSHA()
 	}
 	if p.Head == "" || p.Base == "" || p.CloneURL == "" {
-		return planner.PullRequest{}, &Error{
+		return scope.PullRequest{}, &Error{
 			What: "read pull request " + pull(repo, number), Status: http.StatusOK,
 			Message: "the answer lacks the head, the base or the clone URL",
 		}

@@ -12,14 +12,15 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"weir/planner"
+	"weir/planner/gate"
+	"weir/planner/scope"
 	"weir/policy"
 )
 
 // The client is what the planner asks for facts.
 var (
-	_ planner.Facts = (*Client)(nil)
-	_ planner.Teams = (*Client)(nil)
+	_ gate.Facts = (*Client)(nil)
+	_ gate.Teams = (*Client)(nil)
 )
 
 type m = map[string]any
@@ -46,32 +47,32 @@ func pullBody(change m) m {
 
 func TestPullRequest(t *testing.T) {
 	yes, no := true, false
-	plain := planner.PullRequest{
+	plain := scope.PullRequest{
 		Pull:  policy.Pull{Number: 1, Author: "alice", Head: "h1", Base: "main", Open: true, Mergeable: &yes, MergeableState: "clean"},
 		Title: "Add a bucket", URL: "https://github.example/acme/app/pull/1", HeadRef: "bucket", BaseSHA: "b1",
 		CloneURL: "https://github.example/acme/app.git", UpdatedAt: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
 	}
 	for name, test := range map[string]struct {
 		body m
-		want func(p *planner.PullRequest)
+		want func(p *scope.PullRequest)
 	}{
-		"plain":     {nil, func(*planner.PullRequest) {}},
-		"draft":     {m{"draft": true, "mergeable_state": "draft"}, func(p *planner.PullRequest) { p.Draft, p.MergeableState = true, "draft" }},
-		"conflict":  {m{"mergeable": false, "mergeable_state": "dirty"}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = &no, "dirty" }},
-		"not known": {m{"mergeable": nil, "mergeable_state": "unknown"}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = nil, "unknown" }},
-		"merged":    {m{"state": "closed", "merged": true, "merge_commit_sha": "mc"}, func(p *planner.PullRequest) { p.Open, p.Merged, p.MergedAs = false, true, "mc" }},
+		"plain":     {nil, func(*scope.PullRequest) {}},
+		"draft":     {m{"draft": true, "mergeable_state": "draft"}, func(p *scope.PullRequest) { p.Draft, p.MergeableState = true, "draft" }},
+		"conflict":  {m{"mergeable": false, "mergeable_state": "dirty"}, func(p *scope.PullRequest) { p.Mergeable, p.MergeableState = &no, "dirty" }},
+		"not known": {m{"mergeable": nil, "mergeable_state": "unknown"}, func(p *scope.PullRequest) { p.Mergeable, p.MergeableState = nil, "unknown" }},
+		"merged":    {m{"state": "closed", "merged": true, "merge_commit_sha": "mc"}, func(p *scope.PullRequest) { p.Open, p.Merged, p.MergedAs = false, true, "mc" }},
 		"merged, by its time": {
 			m{"state": "closed", "merged": nil, "merged_at": "2026-02-03T04:05:06Z", "merge_commit_sha": "mc"},
-			func(p *planner.PullRequest) { p.Open, p.Merged, p.MergedAs = false, true, "mc" },
+			func(p *scope.PullRequest) { p.Open, p.Merged, p.MergedAs = false, true, "mc" },
 		},
-		"no word of whether it merges": {m{"mergeable": nil, "mergeable_state": nil, "merged": nil, "draft": nil}, func(p *planner.PullRequest) { p.Mergeable, p.MergeableState = nil, "" }},
-		"closed":                       {m{"state": "closed"}, func(p *planner.PullRequest) { p.Open = false }},
-		"fork":                         {m{"head": m{"ref": "bucket", "sha": "h1", "repo": m{"id": 6}}}, func(p *planner.PullRequest) { p.Fork = true }},
-		"fork gone":                    {m{"head": m{"ref": "bucket", "sha": "h1", "repo": nil}}, func(p *planner.PullRequest) { p.Fork = true }},
-		"deleted author":               {m{"user": nil}, func(p *planner.PullRequest) { p.Author = "ghost" }},
+		"no word of whether it merges": {m{"mergeable": nil, "mergeable_state": nil, "merged": nil, "draft": nil}, func(p *scope.PullRequest) { p.Mergeable, p.MergeableState = nil, "" }},
+		"closed":                       {m{"state": "closed"}, func(p *scope.PullRequest) { p.Open = false }},
+		"fork":                         {m{"head": m{"ref": "bucket", "sha": "h1", "repo": m{"id": 6}}}, func(p *scope.PullRequest) { p.Fork = true }},
+		"fork gone":                    {m{"head": m{"ref": "bucket", "sha": "h1", "repo": nil}}, func(p *scope.PullRequest) { p.Fork = true }},
+		"deleted author":               {m{"user": nil}, func(p *scope.PullRequest) { p.Author = "ghost" }},
 		"credentials in a URL": {
 			m{"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://x:y@github.example/acme/app.git"}}},
-			func(*planner.PullRequest) {},
+			func(*scope.PullRequest) {},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

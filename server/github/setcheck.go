@@ -12,7 +12,8 @@ import (
 
 	"github.com/google/go-github/v60/github"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 	"weir/server/github/rest"
 )
 
@@ -60,7 +61,7 @@ type checkClick struct {
 // updated, or a new one made where that is 0 or was deleted. With a token it is
 // a commit status, which has no summary and one state, pending, for all that
 // is not over.
-func (g *Client) SetCheck(ctx context.Context, c planner.Check, summary string) (int64, error) {
+func (g *Client) SetCheck(ctx context.Context, c result.Check, summary string) (int64, error) {
 	if g.api.AppID() == 0 {
 		return g.setStatus(ctx, c)
 	}
@@ -75,7 +76,7 @@ func (g *Client) SetCheck(ctx context.Context, c planner.Check, summary string) 
 }
 
 // asRun puts a check in GitHub's words and lengths.
-func asRun(c planner.Check, summary string) checkRun {
+func asRun(c result.Check, summary string) checkRun {
 	title := oneLine(cmp.Or(c.Title, c.Name), maxTitle)
 	run := checkRun{
 		Name: c.Name, HeadSHA: c.Head, ExternalID: externalID(c), DetailsURL: webURL(c.DetailsURL),
@@ -83,25 +84,25 @@ func asRun(c planner.Check, summary string) checkRun {
 		Output:  checkOutput{Title: title, Summary: cutSummary(cmp.Or(summary, title))},
 		Actions: []checkClick{},
 	}
-	if c.Status == planner.InProgress {
+	if c.Status == record.InProgress {
 		run.Status = "in_progress"
 	} else {
 		run.Conclusion = string(c.Status)
 	}
-	if c.Status == planner.ActionRequired && c.Name == planner.CheckApply {
+	if c.Status == record.ActionRequired && c.Name == result.CheckApply {
 		run.Actions = append(run.Actions, checkClick{Label: "Apply", Description: "Apply exactly the plan that is shown", Identifier: ApplyAction})
 	}
 	return run
 }
 
 // externalID is the same for every attempt to make the same check run.
-func externalID(c planner.Check) string { return c.Name + "@" + c.Head }
+func externalID(c result.Check) string { return c.Name + "@" + c.Head }
 
-func checkWhat(c planner.Check) string {
+func checkWhat(c result.Check) string {
 	return fmt.Sprintf("set check %s of %s@%s", c.Name, c.Repo, c.Head)
 }
 
-func (g *Client) updateRun(ctx context.Context, c planner.Check, id int64, run checkRun) (int64, error) {
+func (g *Client) updateRun(ctx context.Context, c result.Check, id int64, run checkRun) (int64, error) {
 	path, err := rest.RepoPath(c.Repo, "check-runs", strconv.FormatInt(id, 10))
 	if err != nil {
 		return 0, err
@@ -117,7 +118,7 @@ func (g *Client) updateRun(ctx context.Context, c planner.Check, id int64, run c
 
 // createRun makes a check run once: after an attempt that may have had its
 // effect it looks for that, and brings up to date what it finds.
-func (g *Client) createRun(ctx context.Context, c planner.Check, run checkRun) (int64, error) {
+func (g *Client) createRun(ctx context.Context, c result.Check, run checkRun) (int64, error) {
 	path, err := rest.RepoPath(c.Repo, "check-runs")
 	if err != nil {
 		return 0, err
@@ -147,7 +148,7 @@ func (g *Client) createRun(ctx context.Context, c planner.Check, run checkRun) (
 
 // findRun returns the id of the newest check run that weir made for c, 0 where
 // there is none.
-func (g *Client) findRun(ctx context.Context, c planner.Check) (int64, error) {
+func (g *Client) findRun(ctx context.Context, c result.Check) (int64, error) {
 	path, err := rest.RepoPath(c.Repo, "commits", c.Head, "check-runs")
 	if err != nil {
 		return 0, err
@@ -163,18 +164,18 @@ func (g *Client) findRun(ctx context.Context, c planner.Check) (int64, error) {
 	return found, err
 }
 
-func (g *Client) setStatus(ctx context.Context, c planner.Check) (int64, error) {
+func (g *Client) setStatus(ctx context.Context, c result.Check) (int64, error) {
 	path, err := rest.RepoPath(c.Repo, "statuses", c.Head)
 	if err != nil {
 		return 0, err
 	}
 	state := "error" // cancelled
 	switch c.Status {
-	case planner.InProgress, planner.ActionRequired:
+	case record.InProgress, record.ActionRequired:
 		state = "pending"
-	case planner.Success:
+	case record.Success:
 		state = "success"
-	case planner.Failure:
+	case record.Failure:
 		state = "failure"
 	}
 	body := map[string]string{

@@ -9,11 +9,12 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"weir/planner"
+	"weir/planner/record"
+	"weir/planner/result"
 )
 
-func check(name string, status planner.CheckStatus) planner.Check {
-	return planner.Check{
+func check(name string, status record.CheckStatus) result.Check {
+	return result.Check{
 		Repo: "acme/app", Head: "h1", Name: name, Status: status, Title: "2 to apply", DetailsURL: "https://weir.example/pulls/acme/app/1",
 	}
 }
@@ -31,19 +32,19 @@ func TestCheckRun(t *testing.T) {
 		g := asApp(t, h)
 		id := int64(0)
 		for _, test := range []struct {
-			status     planner.CheckStatus
+			status     record.CheckStatus
 			state      string
 			conclusion any
 			actions    []any
 		}{
-			{planner.InProgress, "in_progress", nil, []any{}},
-			{planner.ActionRequired, "completed", "action_required", button},
-			{planner.InProgress, "in_progress", nil, []any{}},
-			{planner.Success, "completed", "success", []any{}},
-			{planner.Failure, "completed", "failure", []any{}},
-			{planner.Cancelled, "completed", "cancelled", []any{}},
+			{record.InProgress, "in_progress", nil, []any{}},
+			{record.ActionRequired, "completed", "action_required", button},
+			{record.InProgress, "in_progress", nil, []any{}},
+			{record.Success, "completed", "success", []any{}},
+			{record.Failure, "completed", "failure", []any{}},
+			{record.Cancelled, "completed", "cancelled", []any{}},
 		} {
-			c := check(planner.CheckApply, test.status)
+			c := check(result.CheckApply, test.status)
 			c.ID = id
 			got, err := g.SetCheck(ctx, c, "| table |")
 			if err != nil {
@@ -66,7 +67,7 @@ func TestCheckRun(t *testing.T) {
 			}
 		}
 		// Only weir/apply has a button.
-		if _, err := g.SetCheck(ctx, check(planner.CheckPlan, planner.ActionRequired), ""); err != nil {
+		if _, err := g.SetCheck(ctx, check(result.CheckPlan, record.ActionRequired), ""); err != nil {
 			t.Fatal(err)
 		}
 		if a, ok := h.runs[1]["actions"].([]any); !ok || len(a) != 0 {
@@ -77,7 +78,7 @@ func TestCheckRun(t *testing.T) {
 
 func TestCheckRunThatWasDeleted(t *testing.T) {
 	apart(t, func(t *testing.T, ctx context.Context, h *host) {
-		c := check(planner.CheckPlan, planner.Success)
+		c := check(result.CheckPlan, record.Success)
 		c.ID = 5
 		id, err := asApp(t, h).SetCheck(ctx, c, "x")
 		if err != nil || id == 5 || len(h.runs) != 1 {
@@ -104,7 +105,7 @@ func TestI5_OneCheckRun(t *testing.T) {
 					}
 					return nil
 				}
-				id, err := asApp(t, h).SetCheck(ctx, check(planner.CheckPlan, planner.Success), "x")
+				id, err := asApp(t, h).SetCheck(ctx, check(result.CheckPlan, record.Success), "x")
 				if err != nil || len(h.runs) != 3 {
 					t.Fatalf("%v, %d runs, want 3", err, len(h.runs))
 				}
@@ -117,9 +118,9 @@ func TestI5_OneCheckRun(t *testing.T) {
 }
 
 func TestCommitStatus(t *testing.T) {
-	for status, want := range map[planner.CheckStatus]string{
-		planner.InProgress: "pending", planner.ActionRequired: "pending", planner.Success: "success",
-		planner.Failure: "failure", planner.Cancelled: "error",
+	for status, want := range map[record.CheckStatus]string{
+		record.InProgress: "pending", record.ActionRequired: "pending", record.Success: "success",
+		record.Failure: "failure", record.Cancelled: "error",
 	} {
 		apart(t, func(t *testing.T, ctx context.Context, h *host) {
 			failed := false
@@ -130,7 +131,7 @@ func TestCommitStatus(t *testing.T) {
 				}
 				return nil
 			}
-			c := check(planner.CheckApply, status)
+			c := check(result.CheckApply, status)
 			c.Title = "waits\nfor " + strings.Repeat("ü", 200)
 			c.DetailsURL = "/relative"
 			id, err := withToken(t, h).SetCheck(ctx, c, "not shown")
