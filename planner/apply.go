@@ -117,7 +117,9 @@ func (t *task) shut(ctx context.Context, d policy.Decision, before *policy.Decis
 			}
 		}
 		status, title := t.applyStatus(d)
-		if err := t.say.Check(ctx, result.CheckApply, status, title, t.say.Result(result.Explain)); err != nil {
+		r := t.say.Result(result.Explain)
+		r.Decision = &d
+		if err := t.say.Check(ctx, result.CheckApply, status, title, r); err != nil {
 			return err
 		}
 	}

@@ -224,8 +224,8 @@ func (p *Planner) GiveUp(ctx context.Context, job work.Job, cause error) error {
 		return err
 	}
 	r := t.say.Result(result.Internal)
-	r.Text = fmt.Sprintf("Internal error while doing `%s` (job %s). Nothing more will be tried by itself; `weir plan` starts anew. "+
-		"The server's log says more under this job.", t.job.Kind, t.job.ID)
+	r.Text = fmt.Sprintf("This is weir's own fault, while it did `%s`. Nothing more is tried by itself; `weir plan` starts anew. "+
+		"The server's log says more under the number of the job.", t.job.Kind)
 	_, told := t.say.Comment(ctx, r)
 	// The checks are another way to tell, where a conversation is locked.
 	var errs []error

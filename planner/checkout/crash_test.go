@@ -322,4 +322,28 @@ func TestGitIsMissing(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "find git") {
 		t.Errorf("got %v, want that git is not there", err)
 	}
+	if err := r.Check(t.Context()); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "find git") {
+		t.Errorf("asked before: got %v, want that git is not there", err)
+	}
+	if err := newRepos(t, "").Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever kills git, the kernel most often, is told of, and the mirror is used
+// again.
+func TestGitIsKilled(t *testing.T) {
+	u := newHub(t).repo("acme/app")
+	head := u.commit("main", "", manyFiles(150))
+	r := newRepos(t, "")
+	r.Git = filepath.Join(t.TempDir(), "git")
+	killed := filepath.Join(t.TempDir(), "killed")
+	script := "#!/bin/sh\ncase \"$*\" in\n*' fetch '*) [ -e " + killed + " ] || { touch " + killed + "; kill -9 $$; };;\nesac\nexec git \"$@\"\n"
+	if err := os.WriteFile(r.Git, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Open(t.Context(), u.request(1, head)); err == nil || !strings.Contains(err.Error(), "git fetch was killed; the machine may be out of memory") {
+		t.Errorf("got %v, want that git was killed", err)
+	}
+	open(t, r, u.request(1, head))
 }

@@ -15,6 +15,11 @@ import (
 	"weir/planner/checkout/mirror"
 )
 
+// Check says what would keep every checkout from being made: git is missing or
+// too old, or another process has the directory. It starts git once at most,
+// for all that comes after it too.
+func (r *Repos) Check(ctx context.Context) error { return r.setUp(ctx) }
+
 // setUp makes the directories, once, and keeps other processes out.
 func (r *Repos) setUp(ctx context.Context) error {
 	r.mu.Lock()

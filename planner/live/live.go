@@ -117,7 +117,7 @@ func (l *Logs) Follow(ctx context.Context, run string, offset int64, each func([
 	if err != nil {
 		return true, fmt.Errorf("live log %s: %w", run, err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close() // only read
 	buf := make([]byte, 32<<10)
 	for {
 		l.mu.Lock()

@@ -28,7 +28,6 @@ type Result struct {
 	Decision *policy.Decision
 	Failure  string   // nothing could be done, and why: Markdown-free text, may have several lines
 	Notes    []string // sentences that the reader should know, such as "weir.yaml changed here"
-	Since    []string // kept or voided approvals: "bob approved 3f2a91c; the plan has changed since: …"
 
 	Unlocked []string // project IDs given back
 	Next     []int    // pull requests that were handed locks

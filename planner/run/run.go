@@ -4,6 +4,8 @@ package run
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -69,7 +71,7 @@ func (x *Runs) Plan(ctx context.Context, files Files, found project.Project, p *
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // swept at the next start
+	defer os.RemoveAll(dir) // swept at the next start
 	out := filepath.Join(dir, "plan")
 	plan, failure, err := x.plan(ctx, files, found, p, r, out)
 	if err != nil {
@@ -94,7 +96,7 @@ func (x *Runs) Plan(ctx context.Context, files Files, found project.Project, p *
 	r.State, p.State = record.NoChanges, record.NoChanges
 	if !plan.Summary.Empty() {
 		r.State, p.State = record.Planned, record.Planned
-		p.ChangeDigest = plan.Summary.ChangeDigest
+		p.ChangeDigest = digestOf(p, plan.Summary)
 	}
 	return nil
 }
@@ -106,12 +108,15 @@ func (x *Runs) Changed(ctx context.Context, files Files, found project.Project, 
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // swept at the next start
+	defer os.RemoveAll(dir) // swept at the next start
 	plan, failure, err := x.plan(ctx, files, found, p, r, filepath.Join(dir, "plan"))
 	if err != nil {
 		return false, err
 	}
-	return failure != nil || plan.Summary.ChangeDigest != p.ChangeDigest, nil
+	if failure != nil || plan.Summary.Empty() {
+		return true, nil
+	}
+	return digestOf(p, plan.Summary) != p.ChangeDigest, nil
 }
 
 func (x *Runs) plan(ctx context.Context, files Files, found project.Project, p *record.ProjectRecord, r *record.Run, out string) (*terraform.Plan, *terraform.Failure, error) {
@@ -301,6 +306,16 @@ func withoutAttributes(changes []terraform.Change) []terraform.Change {
 		bare[i].Attributes = nil
 	}
 	return bare
+}
+
+// digestOf is the change digest of a project's plan. The same change in another
+// workspace, directory or kind of backend is another change.
+func digestOf(p *record.ProjectRecord, s terraform.Summary) string {
+	h := sha256.New()
+	for _, part := range []string{s.ChangeDigest, p.Dir, p.Workspace, p.Backend} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func firstLine(s string) string {

@@ -96,7 +96,7 @@ func (q *Queue) acceptAll(ctx context.Context) {
 			return
 		}
 		try, cancel := context.WithTimeout(ctx, acceptTime)
-		err := retry(try, func() error { return q.acceptGroup(try, group) })
+		err := store.Retry(try, func() error { return q.acceptGroup(try, group) })
 		cancel()
 		for _, a := range group {
 			if err != nil {

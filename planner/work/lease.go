@@ -71,7 +71,7 @@ func (q *Queue) beat(ctx context.Context, a *attempt, began time.Time) {
 }
 
 func (q *Queue) renew(ctx context.Context, job Job) (lost bool, err error) {
-	err = retry(ctx, func() error {
+	err = store.Retry(ctx, func() error {
 		records, err := q.Store.Get(ctx, claimKey(job.ID), beatKey(job.ID))
 		if lost = err == nil && !job.holds(records[0]); lost || err != nil {
 			return err
@@ -125,7 +125,7 @@ func (r *runner) dead(ctx context.Context, elsewhere []Job) (dead []Job, err err
 // no longer the attempt's; that is also so when it was settled before.
 // unmoved, if not nil, is what the sign of life must still be.
 func (q *Queue) settle(ctx context.Context, job Job, unmoved *store.Version, change func(l *line, i int, now time.Time)) error {
-	err := retry(ctx, func() error {
+	err := store.Retry(ctx, func() error {
 		records, err := q.Store.Get(ctx, job.line(), claimKey(job.ID), beatKey(job.ID))
 		if err != nil {
 			return err

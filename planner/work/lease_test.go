@@ -170,7 +170,7 @@ func TestI4_AFenceFallsWithTheJob(t *testing.T) {
 				}
 				cut.dead.Store(true)
 				pass(time.Minute)
-				if err := s.Commit(context.Background(), fence, store.Write{Key: target}); !isConflict(err) {
+				if err := s.Commit(context.Background(), fence, store.Write{Key: target}); !store.IsConflict(err) {
 					t.Errorf("a commit with a fence that fell: %v, want a conflict", err)
 				}
 				if _, err := q2.Fence(context.Background(), j); !errors.Is(err, ErrLost) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -205,22 +204,6 @@ func save(l *line, key store.Key, version store.Version, room int) []store.Write
 		writes[0].Op, writes[0].Body = store.Delete, nil
 	}
 	return writes
-}
-
-// retry tries until there is no conflict.
-func retry(ctx context.Context, try func() error) error {
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		if err := try(); !isConflict(err) {
-			return err
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
-	}
-}
-
-func isConflict(err error) bool {
-	return errors.As(err, new(*store.ConflictError))
 }
 
 // sleep waits for d, or until ctx ends.

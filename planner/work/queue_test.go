@@ -227,7 +227,7 @@ func TestWritesIsOneWrite(t *testing.T) {
 	if got := states(t, q, 1); got != "plan:superseded gate:queued plan:queued" {
 		t.Errorf("after the commit: %s", got)
 	}
-	if err := s.Commit(t.Context(), writes...); !isConflict(err) {
+	if err := s.Commit(t.Context(), writes...); !store.IsConflict(err) {
 		t.Errorf("the same writes again: %v, want a conflict", err)
 	}
 	if _, err := q.Writes(t.Context(), Job{}); err == nil {

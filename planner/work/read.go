@@ -166,7 +166,7 @@ func (q *Queue) purge(ctx context.Context, partition string, before time.Time) e
 			}
 		}
 		// A conflict means that another process purges, too.
-		if err := q.Store.Commit(ctx, writes...); err != nil && !isConflict(err) {
+		if err := q.Store.Commit(ctx, writes...); err != nil && !store.IsConflict(err) {
 			return err
 		}
 		if next == "" {

@@ -260,7 +260,7 @@ func (r *runner) claim(key store.Key, i int) error {
 		cancel(err)
 		r.q.forget(a, false)
 		delete(r.view, key)
-		if isConflict(err) {
+		if store.IsConflict(err) {
 			r.q.touch(key)
 			return nil
 		}

@@ -30,34 +30,34 @@ type requiredChecks struct {
 	asked time.Time
 }
 
-// Checks returns all check runs and statuses of a commit, the newest of each
+// Checks returns the check runs and statuses of a commit, the newest of each
 // name, and the names that the branch requires: nil where GitHub does not let
-// weir know all of them.
+// weir know all of them. Where they are known, check runs and statuses are only
+// asked for as far as required ones of others can be among them.
 //
 // Own are the check runs of this App; with a token, the statuses whose name
 // begins with "weir/". Where GitHub does not let weir see the check runs, or the
 // statuses, one check that is not good stands for them all, so that nothing
 // passes for good that nobody looked at.
 func (g *Client) Checks(ctx context.Context, repo, commit, branch string) ([]policy.Check, []string, error) {
-	var runs, statuses []policy.Check
-	var required []string
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() (err error) {
-		runs, err = g.checkRuns(ctx, repo, commit)
-		return err
-	})
-	all.Go(func() (err error) {
-		statuses, err = g.statuses(ctx, repo, commit)
-		return err
-	})
-	all.Go(func() (err error) {
-		required, err = g.requiredOf(ctx, repo, branch)
-		return err
-	})
-	if err := all.Wait(); err != nil {
+	required, err := g.requiredOf(ctx, repo, branch)
+	if err != nil {
 		return nil, nil, err
 	}
-	return append(runs, statuses...), required, nil
+	if required != nil && !slices.ContainsFunc(required, func(name string) bool { return !isOwn(name) }) {
+		return nil, required, nil // nobody else's check is required
+	}
+	checks, err := g.checkRuns(ctx, repo, commit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if required != nil && !slices.ContainsFunc(required, func(name string) bool {
+		return !isOwn(name) && !slices.ContainsFunc(checks, func(c policy.Check) bool { return c.Name == name })
+	}) {
+		return checks, required, nil // no status can be among the required ones
+	}
+	statuses, err := g.statuses(ctx, repo, commit)
+	return append(checks, statuses...), required, err
 }
 
 func (g *Client) checkRuns(ctx context.Context, repo, commit string) ([]policy.Check, error) {
@@ -105,14 +105,14 @@ func (g *Client) statuses(ctx context.Context, repo, commit string) ([]policy.Ch
 		for _, s := range page.Statuses {
 			checks = append(checks, policy.Check{
 				Name: s.GetContext(), State: s.GetState(),
-				Own: g.api.AppID() == 0 && isOwnStatus(s.GetContext()),
+				Own: g.api.AppID() == 0 && isOwn(s.GetContext()),
 			})
 		}
 	})
 	return hiddenOr(checks, err, "the list of commit statuses")
 }
 
-func isOwnStatus(name string) bool {
+func isOwn(name string) bool {
 	prefix, _, _ := strings.Cut(result.CheckPlan, "/")
 	return strings.HasPrefix(name, prefix+"/")
 }

@@ -212,6 +212,9 @@ type Error struct {
 
 func (e *Error) Error() string {
 	text := strings.TrimSpace(e.text)
+	if e.exit < 0 {
+		return strings.TrimSpace(fmt.Sprintf("git %s was killed; the machine may be out of memory. %s", e.verb, text))
+	}
 	if text == "" {
 		text = "no message"
 	}
