@@ -14,6 +14,8 @@ import (
 // counted is the code of a project whose apply appends its value to a file
 // that weir does not know, see world.applied.
 func (w *world) counted(name, value string) string {
+	w.t.Helper()
+	w.do(os.MkdirAll(filepath.Dir(w.appliedFile(name)), 0o700))
 	return w.project(name, fmt.Sprintf(`resource "terraform_data" "a" {
   input            = %[1]q
   triggers_replace = %[1]q
@@ -23,7 +25,7 @@ func (w *world) counted(name, value string) string {
 }
 
 func (w *world) appliedFile(name string) string {
-	return filepath.Join(w.dir, "applied-"+strings.ReplaceAll(name, "/", "-"))
+	return filepath.Join(w.dir, "applied", strings.ReplaceAll(name, "/", "-"))
 }
 
 // applied lists the values that were applied to a project of counted, the

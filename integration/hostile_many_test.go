@@ -135,7 +135,10 @@ func TestFewCalls(t *testing.T) {
 			w.box.ResetCalls()
 			w.review("bob", p, "APPROVE")
 			w.check(p.HeadSHA, "weir/apply", "success")
-			calls("an apply", 10)
+			w.quiet()
+			if !blocked {
+				calls("an apply", 10)
+			}
 			w.box.ResetCalls()
 			head := w.push("all", many(50, resource("three")))
 			w.check(head, "weir/apply", "action_required")

@@ -257,6 +257,9 @@ func (w *world) gateScript() string {
 		program, err = exec.LookPath("tofu")
 	}
 	w.do(err)
+	// Terraform may make files only in a directory that holds nothing of
+	// weir's own.
+	w.do(os.MkdirAll(w.gateDir(), 0o700))
 	name := filepath.Join(w.dir, "terraform")
 	w.do(os.WriteFile(name, []byte(fmt.Sprintf(`#!/bin/sh
 echo "$1" >> %[1]q/calls
@@ -265,33 +268,35 @@ if [ -e %[1]q/hold-"$1" ]; then
   while [ -e %[1]q/hold-"$1" ]; do sleep 0.02; done
 fi
 exec %[2]q "$@"
-`, w.dir, program)), 0o700))
+`, w.gateDir(), program)), 0o700))
 	return name
 }
+
+func (w *world) gateDir() string { return filepath.Join(w.dir, "gate") }
 
 // hold makes terraform wait before it does verb; open lets it go on.
 func (w *world) hold(verb string) {
 	w.t.Helper()
-	_ = os.Remove(filepath.Join(w.dir, "held-"+verb)) // of an earlier time
-	w.do(os.WriteFile(filepath.Join(w.dir, "hold-"+verb), nil, 0o600))
+	_ = os.Remove(filepath.Join(w.gateDir(), "held-"+verb)) // of an earlier time
+	w.do(os.WriteFile(filepath.Join(w.gateDir(), "hold-"+verb), nil, 0o600))
 }
 
 func (w *world) open(verb string) {
-	_ = os.Remove(filepath.Join(w.dir, "hold-"+verb)) // it may not be held
+	_ = os.Remove(filepath.Join(w.gateDir(), "hold-"+verb)) // it may not be held
 }
 
 // held waits until terraform stands before verb.
 func (w *world) held(verb string) {
 	w.t.Helper()
 	w.until("terraform stands before "+verb, func() bool {
-		_, err := os.Stat(filepath.Join(w.dir, "held-"+verb))
+		_, err := os.Stat(filepath.Join(w.gateDir(), "held-"+verb))
 		return err == nil
 	})
 }
 
 // calls counts what terraform was asked to do.
 func (w *world) calls(verb string) int {
-	data, err := os.ReadFile(filepath.Join(w.dir, "calls"))
+	data, err := os.ReadFile(filepath.Join(w.gateDir(), "calls"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		w.t.Fatal(err)
 	}

@@ -1,0 +1,206 @@
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"weir/integration/sandbox"
+)
+
+// mortal is a weir of its own process that dies and is started again.
+type mortal struct {
+	*world
+	mu        sync.Mutex
+	down      bool            // killed, and not started again yet
+	dead      chan struct{}   // gets a value at each death
+	keeper    sync.WaitGroup  // starts it again
+	again     map[string]bool // deliveries that were sent again
+	deaths    int
+	ending    bool
+	meanwhile func() // done at the first death, before weir lives again
+}
+
+func newMortal(t *testing.T, s setup) *mortal {
+	t.Helper()
+	s.process, s.gate = true, true
+	m := &mortal{world: newWorld(t, s), dead: make(chan struct{}, 1), again: map[string]bool{}}
+	m.keeper.Go(func() {
+		for range m.dead {
+			m.stop()
+			m.open("plan")
+			m.open("apply")
+			m.mu.Lock()
+			do := m.meanwhile
+			m.meanwhile = nil
+			m.mu.Unlock()
+			if do != nil {
+				do()
+			}
+			m.startProcess()
+			m.mu.Lock()
+			m.down = false
+			m.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		m.box.ClearFaults()
+		m.mu.Lock()
+		m.ending = true
+		close(m.dead)
+		m.mu.Unlock()
+		m.keeper.Wait()
+	})
+	return m
+}
+
+// die kills weir, and what it has started too if all is set.
+func (m *mortal) die(all bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down || m.ending {
+		return
+	}
+	m.down = true
+	m.deaths++
+	pid := m.proc.Process.Pid
+	if all {
+		killChildren(m.t, pid)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL) // it is ours, and waited for only after this
+	m.dead <- struct{}{}
+}
+
+// dieAt lets weir die at its n-th call of GitHub or Git from now on, before or
+// after its effect.
+func (m *mortal) dieAt(n int, effect, all bool) {
+	seen := 0
+	m.box.Fault(sandbox.Rule{Effect: effect, Match: func(*http.Request) bool {
+		if seen++; seen != n {
+			return false
+		}
+		m.die(all)
+		return true
+	}})
+}
+
+// settle waits until weir lives, has been told everything and has done it.
+// What it was not there for is delivered again, as an operator would.
+func (m *mortal) settle() {
+	m.t.Helper()
+	m.until("weir has done everything", func() bool {
+		m.mu.Lock()
+		down := m.down
+		m.mu.Unlock()
+		if down || m.box.WaitDelivered(m.patience()) != nil {
+			return false
+		}
+		for _, d := range m.box.Deliveries() {
+			if d.Code >= 300 || d.Code == 0 {
+				if id := fmt.Sprint(d.ID); !m.again[id] {
+					m.again[id] = true
+					m.do(m.box.Redeliver(d.ID))
+					return false
+				}
+			}
+		}
+		return strings.Contains(m.get("/metrics"), "\nweir_jobs_pending 0\n")
+	})
+}
+
+// lives takes a pull request from its opening to its merge while weir may die
+// at any moment, and says how many approvals that took.
+func (m *mortal) lives() {
+	m.t.Helper()
+	p := m.pull("change", map[string]string{"prod/main.tf": m.counted("prod", "two")})
+	m.settle()
+	m.check(p.HeadSHA, "weir/plan", "success")
+	m.check(p.HeadSHA, "weir/apply", "action_required")
+	m.comment(p, "plan", "two")
+	approvals := 0
+	for m.conclusion(p.HeadSHA, "weir/apply") != "success" {
+		if approvals++; approvals > 2 {
+			m.t.Fatalf("approved %d times, weir/apply is %q", approvals, m.conclusion(p.HeadSHA, "weir/apply"))
+		}
+		m.review("bob", p, "APPROVE")
+		m.settle()
+		m.noPending(p.HeadSHA)
+		m.owner("prod", p.Number)
+	}
+	if got := len(m.applied("prod")); got > approvals || got == 0 {
+		m.t.Errorf("%d applies after %d approvals", got, approvals)
+	}
+	if got := m.count(p, "plan"); got != 1 {
+		m.t.Errorf("%d plan comments for one commit, want one", got)
+	}
+	if got := m.count(p, "apply"); got != approvals {
+		m.t.Errorf("%d apply comments after %d approvals", got, approvals)
+	}
+	if approvals > 1 {
+		m.comment(p, "apply", "interrupted")
+	}
+	m.merge(p)
+	m.settle()
+	m.owner("prod", 0)
+	m.noPending(p.HeadSHA)
+	if n := m.count(p, "error"); n != 0 {
+		m.t.Errorf("%d error comments", n)
+	}
+}
+
+func TestI4_KilledAtEachCall(t *testing.T) {
+	clean := newMortal(t, setup{})
+	clean.settle()
+	clean.box.ResetCalls()
+	clean.lives()
+	calls := len(clean.box.Calls())
+	t.Logf("%d calls", calls)
+	step := 7
+	if os.Getenv("WEIR_CHAOS") != "" {
+		step = 1
+	}
+	for n := 1; n <= calls; n += step {
+		for _, effect := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d effect %t", n, effect), func(t *testing.T) {
+				t.Parallel()
+				m := newMortal(t, setup{})
+				m.settle()
+				m.dieAt(n, effect, n%2 == 0)
+				m.lives()
+				if m.deaths != 1 {
+					t.Errorf("weir died %d times, want once", m.deaths)
+				}
+			})
+		}
+	}
+}
+
+// What happens while nobody listens counts as much as what is heard.
+func TestI4_ADraftWhileWeirIsDead(t *testing.T) {
+	for _, n := range []int{3, 6} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			m := newMortal(t, setup{})
+			m.settle()
+			m.box.HoldDeliveries()
+			p := m.pull("change", map[string]string{"prod/main.tf": m.counted("prod", "two")})
+			m.meanwhile = func() { m.do(m.box.Draft("alice", repo, p.Number)) }
+			m.dieAt(n, true, true)
+			m.box.ReleaseDeliveries(sandbox.Order{})
+			m.settle()
+			m.review("bob", p, "APPROVE")
+			m.settle()
+			m.wantApplied("prod")
+			m.comment(p, "plan", "draft")
+			m.noPending(p.HeadSHA)
+			m.do(m.box.Ready("alice", repo, p.Number))
+			m.settle()
+			m.wantApplied("prod", "two")
+			m.wantCounts(p, 1, 1)
+		})
+	}
+}
