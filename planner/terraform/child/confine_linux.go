@@ -37,6 +37,8 @@ var landlock = sync.OnceValue(func() int {
 // Confines says whether commands are held to their reach on this machine.
 func Confines() bool { return landlock() > 0 }
 
+func writable(dir string) bool { return unix.Access(dir, unix.W_OK) == nil }
+
 // start starts a command within its reach.
 func start(cmd *exec.Cmd, reach Reach) error {
 	if !Confines() {

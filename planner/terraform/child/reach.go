@@ -84,3 +84,23 @@ func open(dir string, hidden []string) []string {
 	}
 	return all
 }
+
+// Lost are the directories in which commands could make nothing new if private
+// were hidden from them, although weir's user may: those that hold something of
+// it. What exists there, and is not hidden, stays within reach.
+func Lost(private []string) []string {
+	var lost []string
+	seen := map[string]bool{}
+	for _, path := range (Reach{Hidden: private}).hidden() {
+		for dir := filepath.Dir(path); !seen[dir]; dir = filepath.Dir(dir) {
+			seen[dir] = true
+			if slices.ContainsFunc(private, func(p string) bool { return dir == p || strings.HasPrefix(dir, p+"/") }) {
+				break // hidden itself
+			}
+			if writable(dir) {
+				lost = append(lost, dir)
+			}
+		}
+	}
+	return lost
+}
