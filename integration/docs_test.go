@@ -207,8 +207,8 @@ func TestCommandsOfTheManual(t *testing.T) {
 			t.Errorf("docs/commands.md names %s, which is read as %+v", m[1], c)
 		}
 	}
-	if names != 8 {
-		t.Errorf("docs/commands.md names %d arguments, want 8", names)
+	if names != 7 {
+		t.Errorf("docs/commands.md names %d arguments, want 7", names)
 	}
 }
 

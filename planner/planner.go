@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"syscall"
 
 	"weir/locks"
 	"weir/planner/artifact"
@@ -226,6 +227,9 @@ func (p *Planner) GiveUp(ctx context.Context, job work.Job, cause error) error {
 	r := t.say.Result(result.Internal)
 	r.Text = fmt.Sprintf("This is weir's own fault, while it did `%s`. Nothing more is tried by itself; `weir plan` starts anew. "+
 		"The server's log says more under the number of the job.", t.job.Kind)
+	if errors.Is(cause, syscall.ENOSPC) {
+		r.Text = "The disk of the server that runs weir is full. " + r.Text
+	}
 	_, told := t.say.Comment(ctx, r)
 	// The checks are another way to tell, where a conversation is locked.
 	var errs []error

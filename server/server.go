@@ -27,6 +27,7 @@ import (
 	"weir/planner/run"
 	"weir/planner/tell"
 	"weir/planner/terraform"
+	"weir/planner/terraform/child"
 	"weir/planner/work"
 	"weir/policy"
 	"weir/server/config"
@@ -156,6 +157,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		Binary: findTerraform(cfg.Terraform.Binary), Env: cfg.Terraform.Env, Environ: func() []string { return environ },
 		CacheDir: filepath.Join(cfg.DataDir, "providers"), TempDir: filepath.Join(cfg.DataDir, "tmp"),
 		MaxParallel: cfg.Terraform.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
+		Private: s.private(),
 	}
 	s.runs = &run.Runs{Terraform: runner, Artifacts: artifacts, Logs: logs, DataDir: cfg.DataDir}
 	// The store is open, so no other weir uses this directory.
@@ -221,6 +223,23 @@ func (s *Server) githubConfig() github.Config {
 	return c
 }
 
+// private names the files that terraform is kept from, see terraform.confine.
+func (s *Server) private() []string {
+	private := s.cfg.Private()
+	switch s.cfg.Terraform.Confine {
+	case "on":
+		return private
+	case "off":
+		return nil
+	}
+	if lost := child.Lost(private); len(lost) > 0 {
+		s.log.Info("terraform, and so the code of a pull request, can read weir's own files: keeping it from them would keep it from making files in these directories too; run weir as a user that may not write there, or set terraform.confine: on",
+			"directories", lost)
+		return nil
+	}
+	return private
+}
+
 // URL is where the server listens.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
@@ -260,6 +279,7 @@ func (s *Server) Run(ctx context.Context) error {
 	worked := make(chan error, 1)
 	go func() { worked <- s.queue.Run(jobs, workers, s.do) }()
 	go s.learnSelf(jobs)
+	go s.namePrograms(jobs)
 	go s.tidy(jobs)
 
 	var err error
@@ -321,6 +341,21 @@ func (s *Server) learnSelf(ctx context.Context) {
 			return
 		case <-time.After(askSelfEvery):
 		}
+	}
+}
+
+// namePrograms says which programs weir runs, or that there is none: better at
+// the start than on somebody's pull request.
+func (s *Server) namePrograms(ctx context.Context) {
+	if err := s.planner.Checkouts.Check(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("nothing can be checked out, and so nothing can be planned", "err", err)
+	}
+	name, version, err := s.runs.Terraform.Version(ctx)
+	switch {
+	case err == nil:
+		s.log.Info("terraform", "program", name, "version", version)
+	case ctx.Err() == nil:
+		s.log.Error("terraform cannot be run, and so nothing can be planned; install terraform or tofu, or set terraform.binary", "err", err)
 	}
 }
 

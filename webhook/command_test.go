@@ -67,7 +67,6 @@ func TestCommands(t *testing.T) {
 		`weir plan -- -replace a[\"x\"]`:      {Verb: Plan, Extra: []string{`-replace=a["x"]`}},
 		`weir plan -- -var "a=b \"c\" \\ d"`:  {Verb: Plan, Extra: []string{`-var=a=b "c" \ d`}},
 		"weir plan -- -refresh=false":         {Verb: Plan, Extra: []string{"-refresh=false"}},
-		"weir plan -- -refresh-only":          {Verb: Plan, Extra: []string{"-refresh-only"}},
 		"weir plan -- -parallelism=3":         {Verb: Plan, Extra: []string{"-parallelism=3"}},
 		"weir plan -- -var-file=prod.tfvars":  {Verb: Plan, Extra: []string{"-var-file=prod.tfvars"}},
 		"weir plan -d a/b -- -var-file=../x":  {Verb: Plan, Dir: "a/b", Extra: []string{"-var-file=../x"}},

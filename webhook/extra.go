@@ -21,17 +21,16 @@ const (
 // others are refused: they would change what state is planned against, where
 // the plan file is, or what weir reads back.
 var extras = map[string]extraKind{
-	"-destroy":      flagOnly,
-	"-parallelism":  number,
-	"-refresh":      flagOnly,
-	"-refresh-only": flagOnly,
-	"-replace":      address,
-	"-target":       address,
-	"-var":          variable,
-	"-var-file":     varFile,
+	"-destroy":     flagOnly,
+	"-parallelism": number,
+	"-refresh":     flagOnly,
+	"-replace":     address,
+	"-target":      address,
+	"-var":         variable,
+	"-var-file":    varFile,
 }
 
-var extraNames = []string{"-destroy", "-parallelism", "-refresh", "-refresh-only", "-replace", "-target", "-var", "-var-file"}
+var extraNames = []string{"-destroy", "-parallelism", "-refresh", "-replace", "-target", "-var", "-var-file"}
 
 // refusedExtras says why, for those that people may try.
 var refusedExtras = map[string]string{
@@ -44,6 +43,7 @@ var refusedExtras = map[string]string{
 	"-json":                "weir reads the plan itself",
 	"-lock":                "a plan never goes without the lock of its state",
 	"-lock-timeout":        "a plan never goes without the lock of its state",
+	"-refresh-only":        "weir applies changes of the code, and such a plan has none",
 	"-out":                 "weir keeps the plan file, sealed, under its digest",
 	"-state":               "the state is where the backend keeps it",
 	"-state-out":           "the state is where the backend keeps it",

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -60,6 +61,8 @@ type Config struct {
 	CommandNames []string  `yaml:"command_names" default:"weir" desc:"first words of commands in comments; add atlantis while migrating"`
 	Pages        Pages     `yaml:"pages"`
 	LogLevel     string    `yaml:"log_level" default:"info" desc:"debug, info, warn or error"`
+
+	file string // that it was read from; "" where it was not
 }
 
 // GitHub says how to reach GitHub and as whom.
@@ -84,6 +87,7 @@ type Terraform struct {
 	Binary      string   `yaml:"binary" desc:"terraform or tofu, a name on the PATH or a path. Default: the first of the two that is on the PATH"`
 	MaxParallel int      `yaml:"max_parallel" default:"0" desc:"terraform processes at once on this server; 0: one a CPU"`
 	Env         []string `yaml:"env" default:"AWS_*,GOOGLE_*,ARM_*,TF_VAR_*,*_PROXY" desc:"which of the server's environment variables terraform sees, as patterns; never WEIR_*"`
+	Confine     string   `yaml:"confine" default:"auto" desc:"keep terraform, which runs the pull request's code, from reading weir's own files (keys, tokens, store) with Linux's Landlock: on, off, or auto: where that keeps terraform from nothing else. It then cannot make new files directly in a directory that holds one of these; auto does it where weir's user may not write there anyway"`
 }
 
 // Drift is the default for repositories that set none.
@@ -188,6 +192,9 @@ func (c *Config) finish(origin func(key string) string) []string {
 			complain("terraform.env", "%q is no pattern such as AWS_*", pattern)
 		}
 	}
+	if !slices.Contains([]string{"auto", "on", "off"}, c.Terraform.Confine) {
+		complain("terraform.confine", "%q is none of auto, on, off", c.Terraform.Confine)
+	}
 	if len(c.CommandNames) == 0 {
 		complain("command_names", "is empty: nobody could write a command")
 	}
@@ -240,6 +247,32 @@ func (c *Config) BoltFile() (string, error) {
 		return "", fmt.Errorf("%q is not supported; this version has the embedded store, bolt://FILE", c.Store)
 	}
 	return file, nil
+}
+
+// Private are the files and directories that are weir's alone: what terraform
+// has no business with. Absolute paths.
+func (c *Config) Private() []string {
+	private := []string{c.DataDir}
+	for _, file := range []string{
+		c.file, c.GitHub.App.PrivateKeyFile, c.GitHub.TokenFile, c.GitHub.WebhookSecretFile, c.Pages.PasswordFile,
+		after(c.Store, "bolt://"), after(c.Artifacts, "file://"), after(c.SealKey, "file://"),
+	} {
+		if file == "" {
+			continue
+		}
+		if abs, err := filepath.Abs(file); err == nil { // fails only without a working directory
+			private = append(private, abs)
+		}
+	}
+	return private
+}
+
+func after(url, scheme string) string {
+	path, ok := strings.CutPrefix(url, scheme)
+	if !ok {
+		return ""
+	}
+	return strings.TrimPrefix(path, "localhost")
 }
 
 // WebhookSecrets are all secrets that a delivery may be signed with.

@@ -29,7 +29,7 @@ func (e *Error) Error() string {
 // twins and checks everything. A mistake is told with its line in the file, or
 // with the variable that made it. Unknown WEIR_ variables come back as warnings.
 func Load(file string, environ []string) (*Config, []string, error) {
-	c := &Config{}
+	c := &Config{file: file}
 	mistakes := &Error{File: file}
 	for _, k := range keysOf(c) {
 		if err := k.set(k.standard); err != nil {
@@ -106,6 +106,9 @@ func keysOf(c *Config) []Key {
 	walk = func(v reflect.Value, prefix string) {
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
+			if !field.IsExported() {
+				continue
+			}
 			name := prefix + field.Tag.Get("yaml")
 			if field.Type.Kind() == reflect.Struct {
 				walk(v.Field(i), name+".")
