@@ -24,6 +24,7 @@ import (
 	"weir/integration/sandbox"
 	"weir/server"
 	"weir/server/config"
+	"weir/store"
 )
 
 // serveEnv makes the test binary be the server: for tests that kill it.
@@ -32,7 +33,7 @@ const serveEnv = "INTEGRATION_SERVE"
 func TestMain(m *testing.M) {
 	if os.Getenv(serveEnv) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		err := server.Main(ctx, "", os.Environ(), "test", os.Stderr)
+		err := dieServe(ctx)
 		stop()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -57,6 +58,7 @@ type world struct {
 	url  string
 	log  *lockedBuffer
 	stop func() // ends weir kindly
+	wrap []func(store.Store) store.Store
 	proc *exec.Cmd
 }
 
@@ -68,6 +70,7 @@ type setup struct {
 	gate     bool              // run terraform through a script that waits, see world.hold
 	process  bool              // run weir as a process of its own
 	noServer bool
+	store    func(store.Store) store.Store // stands between weir and its store; not for a process
 	sandbox  sandbox.Config
 }
 
@@ -75,6 +78,9 @@ func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
 	needTerraform(t)
 	w := &world{t: t, dir: t.TempDir(), log: &lockedBuffer{}}
+	if s.store != nil {
+		w.wrap = append(w.wrap, s.store)
+	}
 	s.sandbox.Dir = filepath.Join(w.dir, "github")
 	if !s.token {
 		s.sandbox.App = &sandbox.App{}
@@ -172,7 +178,7 @@ func (w *world) start() {
 	w.t.Helper()
 	cfg, _, err := config.Load("", w.env)
 	w.do(err)
-	srv, err := server.New(w.t.Context(), cfg, w.env, "test", slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: cfg.Level()})))
+	srv, err := server.New(w.t.Context(), cfg, w.env, "test", slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: cfg.Level()})), w.wrap...)
 	w.do(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -23,6 +23,9 @@ import (
 // apply asks the gate and, if it is open, applies. It serves every door: a
 // review, a comment, the button of a check, the end of a plan, a merge.
 func (t *task) apply(ctx context.Context) error {
+	if t.ended() {
+		return t.tooLate(ctx)
+	}
 	only, failure := t.named()
 	if failure != "" {
 		return t.notDone(ctx, failure)
@@ -152,7 +155,7 @@ func missing(d policy.Decision) string {
 // applyAll applies every planned project, dependencies first. A failure stops
 // what depends on it and nothing else.
 func (t *task) applyAll(ctx context.Context, d policy.Decision, only []string) error {
-	if err := t.say.Check(ctx, result.CheckApply, record.InProgress, "Applying", t.say.Result(result.Apply)); err != nil {
+	if err := t.say.Begin(ctx, result.CheckApply, "Applying", t.say.Result(result.Apply)); err != nil {
 		return err
 	}
 	done := t.appliedHere()

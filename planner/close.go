@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"weir/planner/record"
@@ -51,6 +52,30 @@ func (t *task) close(ctx context.Context) error {
 		return err
 	}
 	return t.Runs.Artifacts.Remove(ctx, t.files())
+}
+
+// ended says that the pull request is closed and nothing of it is to be applied
+// any more: its locks have gone, or go now.
+func (t *task) ended() bool {
+	return !t.pr.Open && t.rec.Closed && !t.unappliedMerge()
+}
+
+// tooLate answers who asks for something when all is over. A review needs no
+// answer.
+func (t *task) tooLate(ctx context.Context) error {
+	if t.job.Command == nil {
+		return nil
+	}
+	return t.notDone(ctx, "Nothing is done: "+t.over())
+}
+
+// over says why nothing can be done any more.
+func (t *task) over() string {
+	what := "closed"
+	if t.pr.Merged {
+		what = "merged"
+	}
+	return fmt.Sprintf("this pull request is %s: its locks and plans are gone. A pull request that touches these projects plans and applies them.", what)
 }
 
 // applyMerged applies a pull request that was merged with `apply: merge`.
@@ -113,7 +138,7 @@ func (t *task) tellClosed(ctx context.Context, left []string, next []int) error 
 	for _, c := range slices.Clone(t.rec.Checks) {
 		switch {
 		case c.Name == result.CheckPlan && (c.Status == record.InProgress || c.Status == record.ActionRequired):
-			if err := t.say.Check(ctx, c.Name, record.Cancelled, "The pull request is closed", r); err != nil {
+			if err := t.say.End(ctx, c, record.Cancelled, "The pull request is closed", r); err != nil {
 				return err
 			}
 		case c.Name != result.CheckApply || c.Status == record.Success:

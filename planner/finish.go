@@ -20,8 +20,12 @@ func (t *task) finish(ctx context.Context, done []string) error {
 		switch p := t.rec.Project(id); {
 		case p.State != record.Applied:
 			failed = append(failed, id)
+			continue
 		case len(p.Extra) > 0:
 			partly = append(partly, id)
+		}
+		for _, posted := range t.rec.Posted {
+			delete(posted.Digests, id) // an approval is used up by its apply
 		}
 	}
 	if len(failed) > 0 {

@@ -27,7 +27,10 @@ import (
 func (t *task) plan(ctx context.Context) error {
 	if !t.pr.Open && !t.unappliedMerge() {
 		// Handed a lock after it was closed, or a delivery that came late.
-		return t.close(ctx)
+		if err := t.close(ctx); err != nil {
+			return err
+		}
+		return t.tooLate(ctx)
 	}
 	if t.rec.PlanJob == t.job.ID && t.rec.Head == t.pr.Head && t.rec.ToldJob != t.job.ID {
 		return t.announce(ctx) // planned before; only telling was left
@@ -47,6 +50,9 @@ func (t *task) plan(ctx context.Context) error {
 	}
 	narrowed := t.job.Command.Narrows()
 	if !narrowed {
+		if err := t.say.Intend(ctx, result.CheckPlan); err != nil {
+			return err
+		}
 		g.Go(func() error { return begin(gctx) })
 	}
 	err := g.Wait()
@@ -54,7 +60,9 @@ func (t *task) plan(ctx context.Context) error {
 		if s.Unknown != "" {
 			return t.notDone(ctx, s.Unknown) // a slip of the pen: what is planned stays as it is
 		}
-		err = begin(ctx)
+		if err = t.say.Intend(ctx, result.CheckPlan); err == nil {
+			err = begin(ctx)
+		}
 	}
 	t.say.Keep(begun)
 	if err == nil {
@@ -78,6 +86,9 @@ func (t *task) unappliedMerge() bool {
 }
 
 func (t *task) planScope(ctx context.Context, s *scope.Scope) error {
+	if t.rec.Closed && t.pr.Open {
+		t.rec.Reopen()
+	}
 	t.rec.Closed, t.rec.Merged = !t.pr.Open, t.pr.Merged
 	t.rec.Head, t.rec.Failure, t.rec.Notes, t.rec.Waiting = t.pr.Head, s.Failure, s.Notes, nil
 	t.rec.Mode, t.rec.Automerge, t.rec.Submodules, t.rec.LFS = s.Mode, s.Automerge, s.Submodules, s.LFS
@@ -172,9 +183,9 @@ func (t *task) needsPlan(p record.ProjectRecord, asked []string) bool {
 // to say is taken back. Nothing is lost, as the newer job plans anew.
 func (t *task) stopped(ctx context.Context) error {
 	r := t.say.Result(result.Plan)
-	for _, c := range t.rec.Checks {
-		if c.Head == t.pr.Head && c.Name == result.CheckPlan && c.Status == record.InProgress {
-			if err := t.say.Check(ctx, result.CheckPlan, record.Cancelled, "Superseded by a newer event", r); err != nil {
+	for _, c := range t.say.Running() {
+		if c.Name == result.CheckPlan {
+			if err := t.say.End(ctx, c, record.Cancelled, "Superseded by a newer event", r); err != nil {
 				return err
 			}
 		}

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"syscall"
 
 	"weir/locks"
@@ -77,7 +76,10 @@ func (p *Planner) begin(job work.Job) *task {
 
 func (t *task) know(rec *record.Draft) {
 	t.rec = rec
-	t.say = tell.Pull{Voice: t.Voice, Job: t.job, PR: &t.pr, Record: &rec.Record}
+	t.say = tell.Pull{
+		Voice: t.Voice, Job: t.job, PR: &t.pr, Record: &rec.Record,
+		Save: func(ctx context.Context) error { return t.save(ctx) },
+	}
 }
 
 // load reads what is remembered of the pull request.
@@ -133,6 +135,9 @@ func (t *task) do(ctx context.Context, verb func(*task, context.Context) error) 
 	}
 	interrupted, err := t.recoverApply(ctx)
 	if err != nil {
+		return err
+	}
+	if err := t.say.EndOthers(ctx); err != nil {
 		return err
 	}
 	if interrupted && (t.job.Kind == work.Apply || t.job.Kind == work.Gate) {
@@ -233,10 +238,8 @@ func (p *Planner) GiveUp(ctx context.Context, job work.Job, cause error) error {
 	_, told := t.say.Comment(ctx, r)
 	// The checks are another way to tell, where a conversation is locked.
 	var errs []error
-	for _, c := range slices.Clone(t.rec.Checks) {
-		if c.Status == record.InProgress {
-			errs = append(errs, t.say.Check(ctx, c.Name, record.Failure, "Internal error, job "+t.job.ID, r))
-		}
+	for _, c := range t.say.Running() {
+		errs = append(errs, t.say.End(ctx, c, record.Failure, "Internal error, job "+t.job.ID, r))
 	}
 	if len(errs) == 0 || errors.Join(errs...) != nil {
 		errs = append(errs, told)

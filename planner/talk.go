@@ -5,17 +5,22 @@ import (
 
 	"weir/planner/record"
 	"weir/planner/result"
+	"weir/policy"
 )
 
 // explain tells what the gate waits for.
 func (t *task) explain(ctx context.Context) error {
-	decision, err := t.gate(ctx, "", nil, false)
-	if err != nil {
-		return err
-	}
 	r := t.say.Result(result.Explain)
-	r.Decision = &decision
-	_, err = t.say.Comment(ctx, r)
+	if t.ended() {
+		r.Decision = &policy.Decision{Requirements: []policy.Requirement{{Name: "mergeable", Reason: t.over()}}}
+	} else {
+		decision, err := t.gate(ctx, "", nil, false)
+		if err != nil {
+			return err
+		}
+		r.Decision = &decision
+	}
+	_, err := t.say.Comment(ctx, r)
 	return err
 }
 

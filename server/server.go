@@ -106,8 +106,9 @@ func (misuse) Misused() bool   { return true }
 func (m misuse) Unwrap() error { return m.error }
 
 // New builds the server from its parts, in the order in which they depend on
-// each other, and listens. Nobody else calls an adapter's constructor.
-func New(ctx context.Context, cfg *config.Config, environ []string, version string, log *slog.Logger) (s *Server, err error) {
+// each other, and listens. Nobody else calls an adapter's constructor. Each of
+// wrap stands between weir and its store: tests make the store fail with it.
+func New(ctx context.Context, cfg *config.Config, environ []string, version string, log *slog.Logger, wrap ...func(store.Store) store.Store) (s *Server, err error) {
 	s = &Server{cfg: cfg, log: log, version: version}
 	defer func() {
 		if err != nil {
@@ -122,12 +123,16 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	if err != nil {
 		return s, err
 	}
-	db, err := bolt.Open(file)
+	engine, err := bolt.Open(file)
 	if err != nil {
 		return s, err
 	}
+	s.onClose("store", engine.Close)
+	var db store.Store = engine
+	for _, w := range wrap {
+		db = w(db)
+	}
 	s.store = db
-	s.onClose("store", db.Close)
 	s.queue = &work.Queue{Store: db, Exclusive: true, Lease: lease, Drain: drainPlans, Log: log}
 	s.locks = &locks.Locks{Store: db, Grant: s.grant}
 

@@ -82,6 +82,16 @@ func (t *teller) Check(ctx context.Context, c result.Check, r result.Result) (in
 	return t.github.SetCheck(ctx, c, summary)
 }
 
+// Find returns the comments that a job has posted.
+func (t *teller) Find(ctx context.Context, repo string, pull int, job string) ([]record.CommentRef, error) {
+	comments, err := t.github.JobComments(ctx, repo, pull, job)
+	refs := make([]record.CommentRef, len(comments))
+	for i, c := range comments {
+		refs[i] = record.CommentRef{ID: c.ID, Node: c.Node}
+	}
+	return refs, err
+}
+
 // Merge merges the pull request.
 func (t *teller) Merge(ctx context.Context, repo string, number int, head, method string) (string, error) {
 	return t.github.Merge(ctx, repo, number, head, method)

@@ -65,7 +65,8 @@ type Record struct {
 	Decision *policy.Decision `json:"decision,omitempty"` // the gate's newest word
 	Posted   []policy.Posted  `json:"posted,omitempty"`   // plans that can be approved
 	Comments []CommentRef     `json:"comments,omitempty"` // plan and lock comments, oldest first
-	Checks   []CheckRef       `json:"checks,omitempty"`   // of Head
+	Checks   []CheckRef       `json:"checks,omitempty"`   // of Head, and those of other commits that still run
+	Telling  *Telling         `json:"telling,omitempty"`  // a comment that may stand although Comments does not know it
 	Updated  time.Time        `json:"updated"`
 }
 
@@ -128,6 +129,13 @@ type CommentRef struct {
 	Minimised bool   `json:"minimised,omitempty"`
 }
 
+// Telling is the intent to post a comment, saved before it is posted.
+type Telling struct {
+	Job  string `json:"job"`
+	Head string `json:"head"`
+	Kind Kind   `json:"kind"`
+}
+
 // CheckStatus is a check run's conclusion, or that it has none yet.
 type CheckStatus string
 
@@ -140,11 +148,11 @@ const (
 	Cancelled      CheckStatus = "cancelled"
 )
 
-// CheckRef finds a check run again, and says what stands in it.
+// CheckRef finds a check run again, and says what stands in it, or is about to.
 type CheckRef struct {
 	Head   string      `json:"head"`
 	Name   string      `json:"name"`
-	ID     int64       `json:"id"`
+	ID     int64       `json:"id"` // 0: not known; it may exist all the same
 	Status CheckStatus `json:"status"`
 	Title  string      `json:"title"`
 }
@@ -338,6 +346,15 @@ func (r *Record) Keys(only []string) []locks.Key {
 		}
 	}
 	return keys
+}
+
+// Reopen forgets all plans: their files went when the pull request was closed,
+// and its locks, so that others may have applied theirs since.
+func (r *Record) Reopen() {
+	for i := range r.Projects {
+		p := &r.Projects[i]
+		p.State, p.Note, p.PlanRun, p.PlanDigest, p.ChangeDigest, p.PlanHead = Pending, "", "", "", "", ""
+	}
 }
 
 // Runs returns the newest run of every project and the one that made its plan,

@@ -92,4 +92,5 @@ type Check struct {
 	Status     record.CheckStatus
 	Title      string // one line
 	DetailsURL string
+	Sought     bool // its id is not known, but it may exist: look for it first
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -201,12 +202,17 @@ func (x *Runs) Salvage(ctx context.Context, r *record.Run) error {
 	return x.Logs.Remove(r.ID)
 }
 
-// Text is what a run has to show: the plan, or what the apply printed.
+// Text is what a run has to show: the plan, or what the apply printed; nothing
+// once its pull request was closed.
 func (x *Runs) Text(ctx context.Context, r record.Run) (string, error) {
 	if r.Text == "" {
 		return "", nil
 	}
 	text, err := x.Artifacts.Get(ctx, scopeOf(&r), r.Text)
+	var gone *artifact.NotFoundError
+	if errors.As(err, &gone) {
+		return "", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("read the text of run %s: %w", r.ID, err)
 	}

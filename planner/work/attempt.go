@@ -12,6 +12,7 @@ import (
 // After this many errors of ours, or deaths of its worker, a job is given up.
 // Where nobody could be told of that, it is tried on for about a day: what
 // keeps people from being told is most often what kept the job from being done.
+// Deaths do not end a close, which gives locks back and runs nothing dangerous.
 const (
 	maxErrors  = 6
 	maxUntold  = maxErrors + 140
@@ -21,8 +22,7 @@ const (
 // backoff is the wait after each error of ours.
 var backoff = [maxErrors - 1]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
 
-// longestLater bounds the wait that an error asks for: GitHub's limits are
-// renewed within the hour.
+// longestLater bounds the wait that an error asks for.
 const longestLater = time.Hour
 
 // giveUpTime bounds what GiveUp may take.
@@ -57,7 +57,7 @@ func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
 // outcome does the job and returns what it means for the line.
 func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now time.Time) {
 	log := r.q.Log.With("job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery, "attempt", job.Attempt)
-	if job.Crashes >= maxCrashes {
+	if job.Crashes >= maxCrashes && job.Kind != Close {
 		if job.Crashes <= maxCrashes+1 { // else it may be GiveUp that dies
 			if err := r.giveUp(ctx, job, ErrCrashed); err != nil && job.Errors < maxUntold {
 				return again(job, fmt.Sprintf("The process died each of the %d times that this job ran, and nobody could be told yet.", maxCrashes))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,6 +124,28 @@ func (g *Client) findComment(ctx context.Context, repo string, number int, path,
 		}
 	}
 	return found, nil
+}
+
+// JobComments returns weir's own comments whose marker names a job.
+func (g *Client) JobComments(ctx context.Context, repo string, number int, job string) ([]Comment, error) {
+	path, err := rest.RepoPath(repo, "issues", strconv.Itoa(number), "comments")
+	if err != nil {
+		return nil, err
+	}
+	self, err := g.self(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []Comment
+	err = rest.Pages(ctx, g.api, repo, "list comments of "+pull(repo, number), rest.Get(path, nil), func(page []*github.IssueComment) {
+		for _, c := range page {
+			line := firstLine(c.GetBody())
+			if strings.HasPrefix(line, marker) && slices.Contains(strings.Fields(line), "job="+job) && self.wrote(c.User) {
+				found = append(found, asComment(c))
+			}
+		}
+	})
+	return found, err
 }
 
 func firstLine(body string) string {

@@ -58,7 +58,8 @@ type checkClick struct {
 
 // SetCheck makes a check say what c says, and returns its id for the next
 // time. With an App it is a check run, with the summary as its Markdown: c.ID is
-// updated, or a new one made where that is 0 or was deleted. With a token it is
+// updated, or a new one made where that is 0 or was deleted; where c.Sought, it
+// is looked for before. With a token it is
 // a commit status, which has no summary and one state, pending, for all that
 // is not over.
 func (g *Client) SetCheck(ctx context.Context, c result.Check, summary string) (int64, error) {
@@ -140,7 +141,7 @@ func (g *Client) createRun(ctx context.Context, c result.Check, run checkRun) (i
 		id = created.GetID()
 		return err
 	}
-	if err := rest.AtMostOnce(ctx, false, look, send); err != nil {
+	if err := rest.AtMostOnce(ctx, c.Sought, look, send); err != nil {
 		return 0, err
 	}
 	return id, nil
