@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weir/planner/checkout/disk"
+	"weir/planner/checkout/git"
 	"weir/planner/checkout/mirror"
 )
 
@@ -32,7 +33,12 @@ func (r *Repos) remove(ctx context.Context, m *mirror.Mirror, w place) error {
 	if err := r.retire(w); err != nil || !disk.Exists(m.Dir) {
 		return err
 	}
-	return m.Use(ctx, func() error { return m.Drop(ctx, pullRefs(w.pull), pullBase(w.pull)) })
+	err := m.Use(ctx, func() error { return m.Drop(ctx, pullRefs(w.pull), pullBase(w.pull)) })
+	if git.IsDamage(err) {
+		r.log().Warn("references stay in a damaged mirror, until it is fetched anew", "repo", w.repo, "pull", w.pull, "error", err)
+		return nil
+	}
+	return err
 }
 
 // What Sweep leaves.

@@ -258,7 +258,7 @@ var damaged = regexp.MustCompile(`not a git repository|is corrupt|corrupt loose 
 	`|inflate: |unable to unpack|unable to read |unable to find |could not read |Could not read |bad object |bad tree object|missing (blob|tree|commit|object)` +
 	`|hash mismatch|packfile .* (cannot be|does not match|claims)|far too short|is too small|/objects/|bad pack` +
 	`|wrong index v|non-monotonic index|unresolved deltas|did not send all necessary objects|does not point to a valid object` +
-	`|remote did not send|error in object|unable to parse|not valid: is this a git repository|bad config|invalid object|failed to traverse parents|unable to load`)
+	`|remote did not send|error in object|unable to parse|not valid: is this a git repository|bad config|invalid object|in .*packed-refs|failed to traverse parents|unable to load`)
 
 // IsDamage says whether err comes from a broken mirror rather than from what
 // surrounds it.
@@ -281,6 +281,17 @@ func IsDamage(err error) bool {
 		}
 	}
 	return false
+}
+
+// blocked matches what git says of a lock that it does not get, and of a
+// reference that is not whole.
+var blocked = regexp.MustCompile(`(\.lock'?|packed-refs\.new'?): File exists|unable to resolve reference .*: reference broken|gc is already running`)
+
+// IsBlocked says whether git found a lock, which another git holds or has left
+// when it was killed, or a reference that is broken.
+func IsBlocked(err error) bool {
+	var g *Error
+	return errors.As(err, &g) && blocked.MatchString(g.text)
 }
 
 // limited fails the run that prints more than allowed.

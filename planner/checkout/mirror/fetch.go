@@ -95,14 +95,27 @@ func (m *Mirror) Set(ctx context.Context, ref, commit string) error {
 	return err
 }
 
-// Drop removes references by their whole names, or all below them.
+// Drop removes references by their whole names, or all below them, broken ones
+// too. One that cannot be removed does not keep the others.
 func (m *Mirror) Drop(ctx context.Context, names ...string) error {
+	broken := dropBroken(m.Dir, names...)
 	out, err := m.git(ctx, append([]string{"for-each-ref", "--format=delete %(refname)", "--"}, names...)...)
 	if err != nil || out == "" {
+		return errors.Join(err, broken)
+	}
+	all := func(stdin string) error {
+		_, err := m.Git.Run(ctx, git.Call{Dir: m.Dir, Args: []string{"update-ref", "--stdin"}, Stdin: stdin})
 		return err
 	}
-	_, err = m.Git.Run(ctx, git.Call{Dir: m.Dir, Args: []string{"update-ref", "--stdin"}, Stdin: out})
-	return err
+	errs := []error{broken}
+	if err := all(out); ctx.Err() != nil || git.IsBlocked(err) {
+		return errors.Join(err, broken) // to be tried again as a whole
+	} else if err != nil {
+		for line := range strings.Lines(out) {
+			errs = append(errs, all(line))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Refs lists the references below the names.

@@ -7,11 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,14 +99,31 @@ func (m *Mirror) configure() error {
 }
 
 // Use runs f, which may do everything but fetch, beside others. Damage that
-// it finds is remembered, and mended by the next Fetching.
+// it finds is remembered, and mended by the next Fetching. If a lock stands in
+// its way f runs again, once.
 func (m *Mirror) Use(ctx context.Context, f func() error) error {
-	release, err := m.share(ctx)
-	if err != nil {
+	return m.unlocking(func() error {
+		release, err := m.share(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		return m.watch(f)
+	})
+}
+
+// unlocking runs f, which shares the mirror, and once more if a lock or half a
+// reference stood in its way: one that a killed git has left is cleared before
+// the second time, when nobody is using the mirror, and one that somebody held
+// has been given back by then.
+func (m *Mirror) unlocking(f func() error) error {
+	err := f()
+	if !git.IsBlocked(err) {
 		return err
 	}
-	defer release()
-	return m.watch(f)
+	m.Log.Warn("git found something locked or half-written; clearing what a killed git can have left", "repo", m.Name, "error", err)
+	m.ready.Store(false)
+	return f()
 }
 
 // watch remembers damage before anybody can replace the mirror, so that it is
@@ -122,10 +137,11 @@ func (m *Mirror) watch(f func() error) error {
 }
 
 // Fetching runs f, which may fetch from the remote. If the mirror turns out to
-// be damaged it is made anew, which the log tells, and f runs again, once.
+// be damaged it is made anew, which the log tells, and f runs again, once; so it
+// does if a lock stands in its way.
 func (m *Mirror) Fetching(ctx context.Context, from *git.Remote, f func() error) error {
 	for again := false; ; again = true {
-		err := m.try(ctx, from, f)
+		err := m.unlocking(func() error { return m.try(ctx, from, f) })
 		if again || !git.IsDamage(err) {
 			return err
 		}
@@ -265,40 +281,4 @@ func (m *Mirror) RemoveIdle(ctx context.Context, idle time.Duration) error {
 		return nil // there is none
 	}
 	return m.reset()
-}
-
-// clearCrash removes the locks and temporary files of a git that was killed,
-// and references that a power cut left empty. No git works here now: the
-// caller has the mirror exclusively, and this process the directory.
-func clearCrash(dir string) error {
-	for _, pattern := range []string{"*.lock", "objects/pack/tmp_*", "objects/pack/*.keep", "objects/pack/*.lock", "objects/info/*.lock", "objects/tmp_*", "packed-refs.new"} {
-		found, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
-		if err != nil {
-			return err
-		}
-		for _, path := range found {
-			if err := disk.RemoveAll(path); err != nil {
-				return err
-			}
-		}
-	}
-	return disk.RemoveFiles(filepath.Join(dir, "refs"), func(info fs.FileInfo) bool {
-		return info.Size() == 0 || strings.HasSuffix(info.Name(), ".lock")
-	})
-}
-
-// cutPacks finds packs and their indexes that a power cut left without an end.
-// Git goes on without them, but cannot pack such a repository.
-func cutPacks(dir string) (cut []string, err error) {
-	const smallest = 32 // bytes of a pack with nothing in it; an index is larger
-	files, err := os.ReadDir(filepath.Join(dir, "objects", "pack"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	for _, f := range files {
-		if info, err := f.Info(); err == nil && info.Size() < smallest {
-			cut = append(cut, f.Name())
-		}
-	}
-	return cut, err
 }
