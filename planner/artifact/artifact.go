@@ -160,6 +160,18 @@ func (a *Artifacts) put(ctx context.Context, s Scope, digest string, r io.Reader
 	if err != nil {
 		return err
 	}
+	h := sha256.New()
+	return a.write(ctx, key, io.TeeReader(r, h), func() error {
+		if hex.EncodeToString(h.Sum(nil)) != digest {
+			return errors.New("it changed while it was read")
+		}
+		return nil
+	})
+}
+
+// write seals what r holds under a key of the bucket. It commits all of it, or
+// nothing where there is an error; check has the last word.
+func (a *Artifacts) write(ctx context.Context, key string, r io.Reader, check func() error) error {
 	dataKey := make([]byte, dataKeySize)
 	if _, err := rand.Read(dataKey); err != nil {
 		return err
@@ -178,10 +190,9 @@ func (a *Artifacts) put(ctx context.Context, s Scope, digest string, r io.Reader
 	if err != nil {
 		return err
 	}
-	h := sha256.New()
-	err = seal(w, io.TeeReader(r, h), dataKey, sealedKey, key)
-	if err == nil && hex.EncodeToString(h.Sum(nil)) != digest {
-		err = errors.New("it changed while it was read")
+	err = seal(w, r, dataKey, sealedKey, key)
+	if err == nil {
+		err = check()
 	}
 	if err != nil {
 		abandon() // a writer whose context has ended commits nothing

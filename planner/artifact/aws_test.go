@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -59,6 +60,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = io.WriteString(w, "<Error><Code>NoSuchKey</Code></Error>")
 	default:
+		w.Header().Set("ETag", fmt.Sprintf("%q", digestOf(c.objects[key])))
 		_, _ = w.Write(c.objects[key])
 	}
 }
@@ -142,6 +144,26 @@ func TestS3AndKMS(t *testing.T) {
 	object[headerSize+dataKeySize+3] ^= 1 // the end of KMS's envelope
 	if _, err := a.Get(ctx, acme, digest); !errors.As(err, &damaged) {
 		t.Errorf("with a changed key: %v, want a DamagedError", err)
+	}
+
+	// Whether a part has grown is learnt without asking for it, or KMS.
+	parts := Parts{a}
+	if err := parts.Put(ctx, "RUN", 0, data); err != nil {
+		t.Fatal(err)
+	}
+	got, etag, err := parts.Get(ctx, "RUN", 0, "")
+	if err != nil || !bytes.Equal(got, data) || etag == "" {
+		t.Errorf("part: %q, %q, %v", got, etag, err)
+	}
+	asked := len(c.kms)
+	if got, again, err := parts.Get(ctx, "RUN", 0, etag); err != nil || got != nil || again != etag || len(c.kms) != asked {
+		t.Errorf("the part again: %q, %q, %v, and KMS was asked %q", got, again, err, c.kms[asked:])
+	}
+	if got, _, err := parts.Get(ctx, "RUN", 1, etag); err != nil || got != nil {
+		t.Errorf("a part that is not there: %q, %v", got, err)
+	}
+	if err := parts.Remove(ctx, "RUN"); err != nil {
+		t.Error(err)
 	}
 
 	if err := a.Remove(ctx, acme); err != nil {
