@@ -86,11 +86,12 @@ func openKeeper(ctx context.Context, raw string) (*secrets.Keeper, bool, error) 
 }
 
 // filePath returns the path of a file:// URL: file:///ABSOLUTE or
-// file://./RELATIVE. A host other than "." and localhost is an error, since it
-// is nearly always the first folder of a path that was meant to be relative.
+// file://./RELATIVE, where #, ? and % are %23, %3F and %25. A host other than
+// "." and localhost is an error, since it is nearly always the first folder of
+// a path that was meant to be relative.
 func filePath(u *url.URL) (string, error) {
-	if u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Opaque != "" {
-		return "", errors.New("a file:// URL holds a path and nothing else")
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.User != nil || u.Opaque != "" {
+		return "", errors.New("a file:// URL holds a path and nothing else; in a path write %23 for #, %3F for ? and %25 for %")
 	}
 	if u.Path == "" || u.Path == "/" {
 		return "", errors.New("the file:// URL names no path")
@@ -101,7 +102,7 @@ func filePath(u *url.URL) (string, error) {
 	case ".":
 		return filepath.Clean("." + u.Path), nil
 	}
-	return "", fmt.Errorf("file://%s%s: for a relative path write file://./%s%s", u.Host, u.Path, u.Host, u.Path)
+	return "", fmt.Errorf("file://%s%s: for a relative path write file://./%s%s", u.Host, u.EscapedPath(), u.Host, u.EscapedPath())
 }
 
 const keySize = 32

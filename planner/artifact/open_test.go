@@ -3,6 +3,7 @@ package artifact
 import (
 	"bytes"
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,9 @@ func TestURLs(t *testing.T) {
 		{"file:///", good, "names no path"},
 		{"file:rel", good, "a path and nothing else"},
 		{"file:///x?metadata=", good, "a path and nothing else"},
+		{"file:///x#y", good, "write %23 for #"},
+		{"file:///x?", good, "write %23 for #, %3F for ?"},
+		{"file:///50%", good, "not a URL"},
 		{"gs://bucket", good, `scheme "gs"`},
 		{"rel/b", good, `scheme ""`},
 		{"file://./b", "base64key://c2VjcmV0LXNlY3JldA==", `scheme "base64key"`},
@@ -115,5 +119,45 @@ func TestURLs(t *testing.T) {
 	}
 	if info, err := os.Stat("rel/b"); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("bucket: %v, %v, want mode 0700", info.Mode(), err)
+	}
+}
+
+// Any name of a directory will do, once it is escaped: what is in the bucket
+// must then be found below it, and below nothing else.
+func TestAnyNameOfADirectory(t *testing.T) {
+	ctx := context.Background()
+	for _, name := range []string{"a#b", "what?", "50%", "%41", "%2F", "two words", "a+b", "ü", "a:b", "a;b&c=d", "[x]", "@", "x?y#z"} {
+		t.Run(name, func(t *testing.T) {
+			top := t.TempDir()
+			dir := filepath.Join(top, name)
+			place := "file://" + (&url.URL{Path: dir}).EscapedPath()
+			a, err := Open(ctx, Config{Bucket: place + "/artifacts", SealKey: place + "/seal.key"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = a.Close() })
+			if err := a.Check(ctx); err != nil {
+				t.Error(err)
+			}
+			s := Scope{Repo: "acme/app", Pull: 1}
+			digest, err := a.Put(ctx, s, []byte("plan"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := a.Get(ctx, s, digest); err != nil || string(got) != "plan" {
+				t.Errorf("got %q, %v", got, err)
+			}
+			for _, want := range []string{"artifacts", "seal.key"} {
+				if _, err := os.Stat(filepath.Join(dir, want)); err != nil {
+					t.Error(err)
+				}
+			}
+			if entries, err := os.ReadDir(top); err != nil || len(entries) != 1 {
+				t.Errorf("made %v, %v, want only %q", entries, err, name)
+			}
+			if err := a.Remove(ctx, s); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
