@@ -139,9 +139,9 @@ func (c *Config) finish(origin func(key string) string) []string {
 		key   *string
 		value string
 	}{
-		{&c.Store, "bolt://" + filepath.Join(c.DataDir, "weir.db")},
-		{&c.Artifacts, "file://" + filepath.Join(c.DataDir, "artifacts")},
-		{&c.SealKey, "file://" + filepath.Join(c.DataDir, "seal.key")},
+		{&c.Store, placeURL("bolt", filepath.Join(c.DataDir, "weir.db"))},
+		{&c.Artifacts, placeURL("file", filepath.Join(c.DataDir, "artifacts"))},
+		{&c.SealKey, placeURL("file", filepath.Join(c.DataDir, "seal.key"))},
 	} {
 		if *d.key == "" {
 			*d.key = d.value
@@ -208,71 +208,17 @@ func (c *Config) finish(origin func(key string) string) []string {
 	return bad
 }
 
-// badPlace says why a URL is neither a file:// URL nor one of the given scheme,
-// "" if it is one of them. A path that was meant to be relative is nearly always
-// what stands where a file:// URL has its host. The URL is not repeated: what
-// was mistaken for one may be a secret.
-func badPlace(raw, scheme string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme == "" {
-		return "it is no URL"
-	}
-	if u.User != nil {
-		return "it holds a user: credentials come from the environment, as AWS's own tools read them"
-	}
-	switch u.Scheme {
-	case "file":
-		switch {
-		case u.RawQuery != "" || u.Fragment != "":
-			return "a file:// URL holds a path and nothing else"
-		case u.Host != "" && u.Host != "." && u.Host != "localhost":
-			return fmt.Sprintf("its path is to begin with / or ./, and not with %q", u.Host)
-		case strings.Trim(u.Path, "/") == "":
-			return "it names no path"
-		}
-		return ""
-	case scheme:
-		if u.Host == "" && strings.Trim(u.Path, "/") == "" {
-			return "it names nothing after " + scheme + "://"
-		}
-		return ""
-	}
-	return fmt.Sprintf("scheme %q is not supported", u.Scheme)
-}
-
-// BoltFile is the file of the embedded store.
+// BoltFile is the file of the embedded store. In its URL % is %25.
 func (c *Config) BoltFile() (string, error) {
 	file, ok := strings.CutPrefix(c.Store, "bolt://")
 	if !ok || file == "" {
 		return "", fmt.Errorf("%q is not supported; this version has the embedded store, bolt://FILE", c.Store)
 	}
-	return file, nil
-}
-
-// Private are the files and directories that are weir's alone: what terraform
-// has no business with. Absolute paths.
-func (c *Config) Private() []string {
-	private := []string{c.DataDir}
-	for _, file := range []string{
-		c.file, c.GitHub.App.PrivateKeyFile, c.GitHub.TokenFile, c.GitHub.WebhookSecretFile, c.Pages.PasswordFile,
-		after(c.Store, "bolt://"), after(c.Artifacts, "file://"), after(c.SealKey, "file://"),
-	} {
-		if file == "" {
-			continue
-		}
-		if abs, err := filepath.Abs(file); err == nil { // fails only without a working directory
-			private = append(private, abs)
-		}
+	path, err := url.PathUnescape(file)
+	if err != nil {
+		return "", fmt.Errorf("%q: write %%25 for %% in a path", c.Store)
 	}
-	return private
-}
-
-func after(url, scheme string) string {
-	path, ok := strings.CutPrefix(url, scheme)
-	if !ok {
-		return ""
-	}
-	return strings.TrimPrefix(path, "localhost")
+	return path, nil
 }
 
 // WebhookSecrets are all secrets that a delivery may be signed with.
