@@ -108,6 +108,8 @@ func walk(t *testing.T, s *Sandbox) {
 	must(t, func() error { return s.WaitDelivered(patience(t)) })
 	_, got, _ := app.do("GET", "/app/hook/deliveries?per_page=3", nil)
 	app.want(202, "POST", "/app/hook/deliveries/"+id(got.(list)[0].(object))+"/attempts", nil)
+	app.want(404, "POST", "/app/hook/deliveries/1/attempts", nil)
+	bot.want(401, "GET", "/app/hook/deliveries", nil)
 	must(t, func() error { return s.DeleteBranch("acme/infra", "b", "alice") })
 	s.Uninstall("acme")
 	must(t, func() error { _, err := s.Install("acme", "acme/infra"); return err })

@@ -1,7 +1,10 @@
 package rest
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 
 	"weir/integration/sandbox/account"
@@ -68,17 +71,18 @@ func (a *API) repoInstallation(c *call) (answer, error) {
 	return ok(a.Shape().Installation(i))
 }
 
-// deliveries lists the newest first. GitHub pages it by a cursor, of which
-// nothing but the Link header can be relied upon.
+// deliveries lists the newest first, all or those of one outcome.
 func (a *API) deliveries(c *call) (answer, error) {
 	all := a.Hooks.Deliveries()
 	var done []hooks.Delivery
+	outcome := c.URL.Query().Get("status")
 	for i := len(all) - 1; i >= 0; i-- {
-		if !all[i].Delivered.IsZero() {
+		good := all[i].Code >= 200 && all[i].Code < 400
+		if !all[i].Delivered.IsZero() && (outcome == "" || good == (outcome == "success")) {
 			done = append(done, all[i])
 		}
 	}
-	return ok(list(page(a, c, done), func(d hooks.Delivery) shape.Object {
+	return ok(list(fromCursor(a, c, done), func(d hooks.Delivery) shape.Object {
 		o := shape.Object{
 			"id": d.ID, "guid": d.GUID, "delivered_at": d.Delivered.Format(time.RFC3339), "redelivery": d.Redelivery, "duration": d.Duration.Seconds(),
 			"status": d.Status, "status_code": d.Code, "event": d.Event, "action": nil, "installation_id": nil, "repository_id": nil, "throttled_at": nil,
@@ -95,6 +99,32 @@ func (a *API) deliveries(c *call) (answer, error) {
 		return o
 	}))
 }
+
+// fromCursor cuts a list of deliveries as GitHub does: the cursor, which only
+// the Link header tells, names the delivery that a page begins with, so that
+// what is delivered meanwhile moves nothing.
+func fromCursor(a *API, c *call, all []hooks.Delivery) []hooks.Delivery {
+	q := c.URL.Query()
+	per, err := strconv.Atoi(q.Get("per_page"))
+	if err != nil || per < 1 {
+		per = 30
+	}
+	if cursor := q.Get("cursor"); cursor != "" {
+		at := slices.IndexFunc(all, func(d hooks.Delivery) bool { return cursorOf(d) == cursor })
+		if at < 0 {
+			return nil
+		}
+		all = all[at:]
+	}
+	if per = min(per, 100); len(all) > per {
+		q.Set("cursor", cursorOf(all[per]))
+		c.w.Header().Set("Link", fmt.Sprintf(`<%s%s?%s>; rel="next"`, a.Shape().API, c.URL.Path, q.Encode()))
+		all = all[:per]
+	}
+	return all
+}
+
+func cursorOf(d hooks.Delivery) string { return fmt.Sprintf("v1_%d", d.ID) }
 
 func (a *API) redeliver(c *call) (answer, error) {
 	id, err := c.id("id")
