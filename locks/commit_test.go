@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,14 +32,14 @@ func TestBudgetOf98Projects(t *testing.T) {
 		op   func() (Outcome, error)
 	}{
 		{"acquire in a new repository", func() (Outcome, error) {
-			return w.Acquire(t.Context(), "acme/new", 1, wants(dirs("p", MaxProjects)...))
+			return w.Acquire(t.Context(), "acme/new", 1, wants(dirs("p", OneCommit)...))
 		}},
 		{"acquire with a write of the caller's", func() (Outcome, error) {
 			w.acquire(7, "other")
 			w.faulty.Reset()
-			return w.Acquire(t.Context(), repo, 1, wants(dirs("p", MaxProjects)...), also)
+			return w.Acquire(t.Context(), repo, 1, wants(dirs("p", OneCommit)...), also)
 		}},
-		{"wait", func() (Outcome, error) { return w.Acquire(t.Context(), repo, 2, wants(dirs("p", MaxProjects)...)) }},
+		{"wait", func() (Outcome, error) { return w.Acquire(t.Context(), repo, 2, wants(dirs("p", OneCommit)...)) }},
 		{"release to the one who waits", func() (Outcome, error) { return w.Release(t.Context(), repo, 1, nil) }},
 		{"release", func() (Outcome, error) { return w.Release(t.Context(), repo, 2, nil) }},
 	} {
@@ -55,20 +56,25 @@ func TestBudgetOf98Projects(t *testing.T) {
 
 func TestTooMany(t *testing.T) {
 	w := newWorld(t, nil)
-	also := []store.Write{{Key: store.Key{Partition: "jobs", Sort: "1"}}, {Key: store.Key{Partition: "jobs", Sort: "2"}}}
+	long := strings.Repeat("x", 2000)
 	for _, tt := range []struct {
-		projects int
-		also     []store.Write
-		max      int
-	}{{MaxProjects + 1, nil, MaxProjects}, {MaxProjects + 1, also[:1], MaxProjects}, {MaxProjects, also, MaxProjects - 1}} {
-		_, err := w.Acquire(t.Context(), repo, 1, wants(dirs("p", tt.projects)...), tt.also...)
-		var many *TooManyError
-		if !errors.As(err, &many) || *many != (TooManyError{Wanted: tt.projects, Max: tt.max}) {
-			t.Errorf("%d projects and %d writes: %v, want a *TooManyError with at most %d", tt.projects, len(tt.also), err, tt.max)
+		want     []Want
+		expected TooManyError
+	}{
+		{wants(dirs("p", MaxProjects+1)...), TooManyError{Wanted: MaxProjects + 1, Max: MaxProjects}},
+		{wants(dirs(long, 1500)...), TooManyError{Wanted: 1500, Max: 1500 * maxNames / (1500 * (2004 + len("default")))}},
+	} {
+		_, err := w.Acquire(t.Context(), repo, 1, tt.want)
+		if many := new(TooManyError); !errors.As(err, &many) || *many != tt.expected {
+			t.Errorf("%d projects: %v, want %v", len(tt.want), err, &tt.expected)
 		}
 	}
-	if _, err := w.Acquire(t.Context(), repo, 1, append(wants(dirs("p", MaxProjects)...), wants(dirs("p", 50)...)...)); err != nil {
-		t.Errorf("98 projects, some twice: %v", err)
+	if _, err := w.Acquire(t.Context(), repo, 1, wants("a"), make([]store.Write, maxAlso+1)...); err == nil {
+		t.Errorf("%d writes beside: no error", maxAlso+1)
+	}
+	w.want("")
+	if out := w.acquire(1, append(dirs("p", MaxProjects), dirs("p", 50)...)...); !out.Acquired {
+		t.Error("as many as possible, some twice: not acquired")
 	}
 }
 
@@ -237,13 +243,16 @@ func TestGrantFails(t *testing.T) {
 	}
 }
 
-// A release that serves more than fit into one commit: 98 pull requests wait
-// for one project each.
+// many is how many are served by one operation: more than one commit can tell.
+const many = 150
+
+// A release that serves more than can be told in one commit: each project has
+// somebody who waits for it.
 func TestI10_BigRelease(t *testing.T) {
 	setup := func(t *testing.T) *world {
 		w := newWorld(t, nil)
-		w.acquire(1, dirs("p", MaxProjects)...)
-		for i, d := range dirs("p", MaxProjects) {
+		w.acquire(1, dirs("p", many)...)
+		for i, d := range dirs("p", many) {
 			w.acquire(100+i, d)
 		}
 		w.faulty.Reset()
@@ -251,25 +260,25 @@ func TestI10_BigRelease(t *testing.T) {
 	}
 	check := func(t *testing.T, w *world) {
 		t.Helper()
-		for i, d := range dirs("p", MaxProjects) {
+		for i, d := range dirs("p", many) {
 			if got := w.owner(d); got != 100+i {
 				t.Errorf("%s: owner #%d, want #%d", d, got, 100+i)
 			}
 		}
 		told := w.told()
 		slices.Sort(told)
-		if len(slices.Compact(slices.Clone(told))) != MaxProjects || len(told) != MaxProjects {
+		if len(slices.Compact(slices.Clone(told))) != many || len(told) != many {
 			t.Errorf("told %v, want each once", told)
 		}
 	}
 	w := setup(t)
 	out := w.release(1, nil)
 	check(t, w)
-	if len(out.Released) != MaxProjects || len(out.Granted) != MaxProjects || len(out.Locks) != MaxProjects {
-		t.Errorf("released %d, granted %d, %d locks; want %d of each", len(out.Released), len(out.Granted), len(out.Locks), MaxProjects)
+	if len(out.Released) != many || len(out.Granted) != many || len(out.Locks) != many {
+		t.Errorf("released %d, granted %d, %d locks; want %d of each", len(out.Released), len(out.Granted), len(out.Locks), many)
 	}
 	commits := w.faulty.Calls().Commits
-	if commits < 2 || commits > 6 {
+	if commits < 4 || commits > 12 {
 		t.Errorf("%d commits", commits)
 	}
 	// A crash before or after each of them, and then once more.
@@ -277,7 +286,7 @@ func TestI10_BigRelease(t *testing.T) {
 		for _, fault := range []storetest.Fault{storetest.Before, storetest.After} {
 			w := setup(t)
 			w.faulty.Fail(n, fault)
-			if _, err := w.Release(t.Context(), repo, 1, nil); !errors.Is(err, storetest.ErrInjected) {
+			if _, err := w.Release(t.Context(), repo, 1, nil); err != nil && !errors.Is(err, storetest.ErrInjected) {
 				t.Errorf("fault %d in commit %d: Release = %v", fault, n, err)
 			}
 			w.release(1, nil)
@@ -290,15 +299,15 @@ func TestI10_BigRelease(t *testing.T) {
 // to give back what it has.
 func TestI10_BigAcquire(t *testing.T) {
 	for name, want := range map[string][]string{
-		"other projects": dirs("q", MaxProjects),
-		"one too many":   append(dirs("p", MaxProjects-1), "taken"),
+		"other projects": dirs("q", many),
+		"one too many":   append(dirs("p", many-1), "taken"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			setup := func(t *testing.T) *world {
 				w := newWorld(t, nil)
-				w.acquire(1, dirs("p", MaxProjects)...)
+				w.acquire(1, dirs("p", many)...)
 				w.acquire(2, "taken")
-				for i, d := range dirs("p", MaxProjects) {
+				for i, d := range dirs("p", many) {
 					w.acquire(100+i, d)
 				}
 				w.faulty.Reset()
@@ -316,13 +325,13 @@ func TestI10_BigAcquire(t *testing.T) {
 						t.Errorf("%s: owner #%d, place %d", l.Key, l.Owner, l.Place(1))
 					}
 				}
-				for i, d := range dirs("p", MaxProjects) {
+				for i, d := range dirs("p", many) {
 					if got := w.owner(d); got != 100+i {
 						t.Errorf("%s: owner #%d, want #%d", d, got, 100+i)
 					}
 				}
-				if n := len(w.told()); n != MaxProjects {
-					t.Errorf("%d were told, want %d", n, MaxProjects)
+				if n := len(w.told()); n != many {
+					t.Errorf("%d were told, want %d", n, many)
 				}
 				if r, err := w.faulty.Get(t.Context(), also.Key); err != nil || r[0].Version == 0 {
 					t.Errorf("the caller's write: %v, %v", r, err)
@@ -339,11 +348,11 @@ func TestI10_BigAcquire(t *testing.T) {
 				for _, fault := range []storetest.Fault{storetest.Before, storetest.After} {
 					w := setup(t)
 					w.faulty.Fail(n, fault)
-					if _, err := w.Acquire(t.Context(), repo, 1, wants(want...), also); !errors.Is(err, storetest.ErrInjected) {
+					if _, err := w.Acquire(t.Context(), repo, 1, wants(want...), also); err != nil && !errors.Is(err, storetest.ErrInjected) {
 						t.Errorf("fault %d in commit %d: Acquire = %v", fault, n, err)
 					}
 					again := []store.Write{also}
-					if n == commits && fault == storetest.After {
+					if r, err := w.faulty.Get(t.Context(), also.Key); err != nil || r[0].Version != 0 {
 						again = nil // it has happened
 					}
 					out, err := w.Acquire(t.Context(), repo, 1, wants(want...), again...)

@@ -19,21 +19,29 @@ type step struct {
 	final bool // nothing is left to do after it
 }
 
-// fits reports whether a step can be one commit: the head row, what changed,
-// and what goes with it.
+// fits reports whether a step can be one commit: the head row, what changed or
+// an intent of it, and what goes with it.
 func (r room) fits(s step) bool {
-	n := 1 + len(s.draft.changed()) + r.perGrant*len(s.draft.granted)
+	n := 1 + r.perGrant*len(s.draft.granted)
 	if s.final {
 		n += r.also
 	}
-	return n <= store.MaxWrites
+	if s.draft.over {
+		return false
+	}
+	if n+len(s.draft.changed()) <= store.MaxWrites {
+		return true
+	}
+	parts, err := s.draft.intent()
+	return err == nil && len(parts) <= maxParts && n+len(parts) <= store.MaxWrites
 }
 
 // Every step leaves nobody waiting who could be served, and counts on finding
 // that so: then what one freed row makes possible is to serve one waiter.
 
 // acquire returns the next step of Acquire. It tries to do all in one. Where
-// that does not fit, because others are handed what becomes free, it first
+// that does not fit, because too many have to be told that they are handed what
+// becomes free, it first
 // gives back what is not wanted any more, then queues for what it cannot have,
 // then gives back what is wanted but cannot be kept, as much as fits each time;
 // a last step without any of these always fits.
@@ -142,8 +150,7 @@ func release(t *table, now time.Time, pull int, keys []Key, room room) step {
 }
 
 // most returns the step for as many of keys as fit. One always does: what it
-// frees serves at most one waiter, with at most MaxProjects rows including the
-// one that was freed, the head row and one write to tell.
+// frees serves at most one waiter, with at most MaxProjects rows.
 func most(keys []Key, room room, try func([]Key) step) step {
 	for n := len(keys); ; n /= 2 {
 		if s := try(keys[:n]); n <= 1 || room.fits(s) {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"weir/store"
 )
 
 // draft is a table with changes that are not committed yet.
@@ -15,6 +17,8 @@ type draft struct {
 	self     int   // the pull request that asks and so need not be told; or 0
 	granted  []int // pull requests that were handed locks and have to be told
 	released []Key // locks that were given back
+	over     bool  // more have to be told than one commit can
+	parts    [][]byte
 }
 
 func newDraft(t *table, now time.Time, self int) *draft {
@@ -56,6 +60,47 @@ func (d *draft) changed() []Lock {
 }
 
 func sameWaiter(a, b Waiter) bool { return a.Pull == b.Pull && a.Since.Equal(b.Since) }
+
+// intent returns the bodies of the records of an intent with these changes.
+func (d *draft) intent() ([][]byte, error) {
+	if d.parts != nil {
+		return d.parts, nil
+	}
+	var err error
+	d.parts, err = encodeIntent(d.base.seq+1, d.changed())
+	return d.parts, err
+}
+
+// writes returns what makes the draft true beside others writes in the same
+// commit: the head row and the rows that changed, or an intent with these.
+func (d *draft) writes(others int) ([]store.Write, error) {
+	t, changed := d.base, d.changed()
+	body := headBody{Clock: d.now, Seq: t.seq + 1, Sum: t.sum}
+	for _, lock := range changed {
+		body.Sum += body.Seq - t.rows[lock.Key].seq
+	}
+	var writes []store.Write
+	if 1+len(changed)+others <= store.MaxWrites {
+		for _, lock := range changed {
+			w, err := encodeLock(t.repo, lock, body.Seq, t.rows[lock.Key].version)
+			if err != nil {
+				return nil, err
+			}
+			writes = append(writes, w)
+		}
+	} else {
+		parts, err := d.intent()
+		if err != nil {
+			return nil, err
+		}
+		body.Intent = len(parts)
+		for i, part := range parts {
+			writes = append(writes, store.Write{Op: store.Put, Key: partKey(t.repo, i), Body: part})
+		}
+	}
+	head, err := encodeHead(t.repo, t.head, body)
+	return append(writes, head), err
+}
 
 // drop takes a pull request out of a row: as its owner and from its queue.
 func (d *draft) drop(k Key, pull int) {
@@ -106,10 +151,12 @@ func (d *draft) grant(pull int) {
 	}
 }
 
-// settle hands locks to waiters until nobody can be served.
+// settle hands locks to waiters until nobody can be served, or until more were
+// than fit into a commit.
 func (d *draft) settle() {
-	for pull := d.next(); pull != 0; pull = d.next() {
+	for pull := d.next(); pull != 0 && !d.over; pull = d.next() {
 		d.grant(pull)
+		d.over = len(d.granted) >= store.MaxWrites
 	}
 }
 

@@ -26,9 +26,16 @@ import (
 	"weir/store"
 )
 
-// MaxProjects is how many projects one pull request can lock: a store commit
-// less the repository's own row and one write for the caller.
-const MaxProjects = store.MaxWrites - 2
+// MaxProjects is how many projects one pull request can lock. Up to OneCommit
+// of them are one read and one write transaction: a store commit less the
+// repository's own row and one write for the caller. More of them become its
+// own in one commit too, and take one more for each hundred to be written out.
+const (
+	MaxProjects = 2000
+	OneCommit   = store.MaxWrites - 2
+	maxNames    = 2 << 20 // bytes of the names of all projects of a pull request
+	maxAlso     = store.MaxWrites / 2
+)
 
 // Key names a project within its repository. Neither part may contain a NUL.
 type Key struct {
@@ -99,8 +106,8 @@ type Locks struct {
 	gates map[string]*gate // one for each repository in use
 }
 
-// TooManyError says that a pull request wants more projects than one commit
-// can lock. Nothing was changed.
+// TooManyError says that a pull request wants more projects than can be locked
+// together, by their number or the length of their names. Nothing was changed.
 type TooManyError struct {
 	Wanted, Max int
 }
@@ -139,21 +146,23 @@ func (e *NotOwnerError) Error() string {
 // both cases it gives back what it does not want any more and leaves those
 // queues. Whatever becomes free is handed on in the same commit.
 //
-// The caller's own writes in also happen in the commit that concludes this.
-// There is room for store.MaxWrites less one and less the wanted projects;
-// more of either is a *TooManyError. If one of them conflicts, Acquire returns
-// the *store.ConflictError and the conclusion has not happened. They must not
-// have keys of a write of Grant.
+// The caller's own writes in also, at most half of store.MaxWrites, happen in
+// the commit that concludes this. If one of them conflicts, Acquire returns the
+// *store.ConflictError and the conclusion has not happened. They must not have
+// keys of a write of Grant.
 //
 // Calling it again with the same want changes nothing, so it is safe to repeat
 // after an error, which leaves open what happened. What does not fit into one
-// commit, because many others are handed what becomes free, is done in several,
-// each of them valid by itself; with an error comes what the ones before have
-// done.
+// commit, because some hundred others are handed what becomes free, is done in
+// several, each of them valid by itself; with an error comes what the ones
+// before have done.
 func (l *Locks) Acquire(ctx context.Context, repo string, pull int, want []Want, also ...store.Write) (Outcome, error) {
 	wanted := unique(want)
-	if limit := store.MaxWrites - 1 - len(also); len(wanted) > min(limit, MaxProjects) {
-		return Outcome{}, &TooManyError{Wanted: len(wanted), Max: max(0, min(limit, MaxProjects))}
+	if limit := mostOf(wanted); len(wanted) > limit {
+		return Outcome{}, &TooManyError{Wanted: len(wanted), Max: limit}
+	}
+	if len(also) > maxAlso {
+		return Outcome{}, fmt.Errorf("acquire locks for %s#%d: %d writes of the caller's, at most %d are possible", repo, pull, len(also), maxAlso)
 	}
 	if err := validate(repo, pull, keysOf(wanted)...); err != nil {
 		return Outcome{}, fmt.Errorf("acquire locks: %w", err)
@@ -220,6 +229,18 @@ func unique(want []Want) []Want {
 		out = append(out, w)
 	}
 	return out
+}
+
+// mostOf returns how many projects with names like these can be locked together.
+func mostOf(want []Want) int {
+	names := 0
+	for _, w := range want {
+		names += len(w.Key.Dir) + len(w.Key.Workspace)
+	}
+	if names <= maxNames {
+		return MaxProjects
+	}
+	return min(MaxProjects, int(int64(len(want))*maxNames/int64(names)))
 }
 
 func keysOf(want []Want) []Key {

@@ -370,7 +370,7 @@ func TestFences(t *testing.T) {
 	mark := store.Write{Key: store.Key{Partition: "runs", Sort: "1"}, Body: []byte("applying")}
 
 	checks, locks, err := w.Fences(t.Context(), repo, 1, at("a", "b"))
-	if err != nil || len(checks) != 2 || locks[0].Epoch != 1 || locks[1].Key.Dir != "b" {
+	if err != nil || len(checks) != 3 || locks[0].Epoch != 1 || locks[1].Key.Dir != "b" {
 		t.Fatalf("Fences: %v, %v, %v", checks, locks, err)
 	}
 	if err := w.faulty.Commit(t.Context(), append(checks, mark)...); err != nil {

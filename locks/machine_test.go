@@ -48,7 +48,7 @@ func TestI1_I10_RandomBigOperations(t *testing.T) {
 	fewer(t, "15") // each is some thousand commits
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{world: newWorld(t, nil), dirs: dirs("p", 130)}
-		m.acquire(1, m.slice(t, MaxProjects)...)
+		m.acquire(1, m.slice(t, OneCommit)...)
 		m.acquire(2, m.slice(t, 20)...)
 		for pull := range 55 {
 			m.pulls = append(m.pulls, 100+pull)

@@ -2,7 +2,6 @@ package locks
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,6 +18,7 @@ const (
 	maxTries  = 60
 	firstWait = 4 * time.Millisecond
 	maxWait   = 250 * time.Millisecond
+	maxStill  = 12 // about a second
 )
 
 // run carries out an operation step by step: each time it reads the rows of
@@ -41,17 +41,28 @@ func (l *Locks) run(ctx context.Context, repo string, also []store.Write, decide
 		if err != nil {
 			return out, nil, err
 		}
-		s := decide(t, l.now(t), r)
 		extra := also
-		if !s.final {
-			extra = nil
+		var s step
+		if err = l.writeIntent(ctx, t); err == nil {
+			if len(t.parts) > 0 {
+				continue
+			}
+			s = decide(t, l.now(t), r)
+			if !s.final {
+				extra = nil
+			}
+			err = l.commit(ctx, s.draft, extra, indexed || t.head != 0)
 		}
-		err = l.commit(ctx, repo, s.draft, extra, indexed || t.head != 0)
 		var conflict *store.ConflictError
 		switch {
 		case err == nil:
 			out.Released = append(out.Released, s.draft.released...)
 			out.Granted = append(out.Granted, s.draft.granted...)
+			if s.draft.parts != nil {
+				// It has happened. What goes wrong from here is put right by
+				// the next who meets it.
+				_ = l.complete(ctx, repo)
+			}
 			if s.final {
 				return out, s.draft, nil
 			}
@@ -93,9 +104,9 @@ func (l *Locks) now(t *table) time.Time {
 }
 
 // commit makes a draft true, together with what has to happen with it.
-func (l *Locks) commit(ctx context.Context, repo string, d *draft, also []store.Write, indexed bool) error {
-	changed := d.changed()
-	if len(changed) == 0 {
+func (l *Locks) commit(ctx context.Context, d *draft, also []store.Write, indexed bool) error {
+	repo := d.base.repo
+	if len(d.changed()) == 0 {
 		if len(also) == 0 {
 			return nil
 		}
@@ -103,18 +114,7 @@ func (l *Locks) commit(ctx context.Context, repo string, d *draft, also []store.
 		check := store.Write{Op: store.Check, Key: headKey(repo), Expect: d.base.head}
 		return l.Store.Commit(ctx, append([]store.Write{check}, also...)...)
 	}
-	body, err := json.Marshal(headBody{Clock: d.now})
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", headKey(repo), err)
-	}
-	writes := []store.Write{{Op: store.Put, Key: headKey(repo), Expect: d.base.head, Body: body}}
-	for _, lock := range changed {
-		w, err := encodeLock(repo, lock, d.base.rows[lock.Key].version)
-		if err != nil {
-			return err
-		}
-		writes = append(writes, w)
-	}
+	var tells []store.Write
 	for _, pull := range d.granted {
 		if l.Grant == nil {
 			break
@@ -126,9 +126,14 @@ func (l *Locks) commit(ctx context.Context, repo string, d *draft, also []store.
 		if len(tell) > 1 {
 			return fmt.Errorf("tell #%d of its locks: %d writes, at most one is possible", pull, len(tell))
 		}
-		writes = append(writes, tell...)
+		tells = append(tells, tell...)
 	}
-	writes = append(writes, also...)
+	others := append(tells, also...)
+	writes, err := d.writes(len(others))
+	if err != nil {
+		return err
+	}
+	writes = append(writes, others...)
 	if !indexed {
 		index := store.Write{Op: store.Put, Key: indexKey(repo)}
 		if len(writes) < store.MaxWrites {

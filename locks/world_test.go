@@ -87,7 +87,7 @@ func (s *watched) Commit(ctx context.Context, writes ...store.Write) error {
 	}
 	for _, w := range writes {
 		repo, ok := strings.CutPrefix(w.Key.Partition, indexPartition+"/")
-		if ok && w.Op == store.Put && !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == headKey(repo) && h.Op == store.Put }) {
+		if ok && w.Op == store.Put && !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == headKey(repo) }) {
 			s.world.Errorf("%q was put without the head of its repository", w.Key)
 		}
 		if !ok || w.Key.Sort != headSort {
@@ -127,6 +127,11 @@ func (w *world) watch(repo string, was, is *table, writes []store.Write) {
 				w.Errorf("told %s of a lock of %s, %v", wr.Body, repo, err)
 			}
 			tells[to.Pull]++
+		}
+	}
+	if !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == headKey(repo) && h.Op == store.Put }) {
+		if diff := cmp.Diff(was.logical(), is.logical()); diff != "" {
+			w.Errorf("locks of %s changed without its head:\n%s", repo, diff)
 		}
 	}
 	got := map[int]bool{}
@@ -170,6 +175,15 @@ func (w *world) watch(repo string, was, is *table, writes []store.Write) {
 	for _, pull := range unserved(is) {
 		w.Errorf("I10: #%d could be served and was not:\n%s", pull, describe(is))
 	}
+}
+
+// logical returns the locks, however they are stored.
+func (t *table) logical() map[Key]Lock {
+	locks := map[Key]Lock{}
+	for k, r := range t.rows {
+		locks[k] = r.Lock
+	}
+	return locks
 }
 
 func (w *world) remember(repo string, k Key, epoch int64, owner int) {
