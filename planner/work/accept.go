@@ -62,14 +62,7 @@ func (q *Queue) Accept(ctx context.Context, delivery string, jobs ...Job) (fresh
 	case len(a.keys) > groupKeys:
 		return false, fmt.Errorf("accept delivery %q: %d jobs at once", delivery, len(jobs))
 	}
-	q.mu.Lock()
-	q.waiting = append(q.waiting, a)
-	lead := !q.accepting
-	q.accepting = true
-	q.mu.Unlock()
-	if lead {
-		go q.acceptAll(context.WithoutCancel(ctx))
-	}
+	q.accepting.Add(ctx, a)
 	select {
 	case <-a.done:
 		return a.fresh, a.err
@@ -78,32 +71,27 @@ func (q *Queue) Accept(ctx context.Context, delivery string, jobs ...Job) (fresh
 	}
 }
 
-// acceptAll commits until nobody waits. Those who wait behind a commit share
-// the next one, so that many deliveries of one pull request never conflict
-// with each other.
-func (q *Queue) acceptAll(ctx context.Context) {
-	for {
-		q.mu.Lock()
-		n, keys := 0, 0
-		for n < min(len(q.waiting), groupSize) && keys+len(q.waiting[n].keys) <= groupKeys {
-			keys += len(q.waiting[n].keys)
-			n++
+// fit returns how many acceptances fit into one commit.
+func fit(waiting []*acceptance) int {
+	n, keys := 0, 0
+	for n < min(len(waiting), groupSize) && keys+len(waiting[n].keys) <= groupKeys {
+		keys += len(waiting[n].keys)
+		n++
+	}
+	return n
+}
+
+// acceptAll makes one commit for all. Those who wait behind it share the next,
+// so that many deliveries of one pull request never conflict with each other.
+func (q *Queue) acceptAll(ctx context.Context, group []*acceptance) {
+	try, cancel := context.WithTimeout(ctx, acceptTime)
+	defer cancel()
+	err := store.Retry(try, func() error { return q.acceptGroup(try, group) })
+	for _, a := range group {
+		if err != nil {
+			a.fresh, a.err = false, fmt.Errorf("accept delivery %q: %w", a.delivery, err)
 		}
-		group := q.waiting[:n:n]
-		q.waiting, q.accepting = q.waiting[n:], n > 0
-		q.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		try, cancel := context.WithTimeout(ctx, acceptTime)
-		err := store.Retry(try, func() error { return q.acceptGroup(try, group) })
-		cancel()
-		for _, a := range group {
-			if err != nil {
-				a.fresh, a.err = false, fmt.Errorf("accept delivery %q: %w", a.delivery, err)
-			}
-			close(a.done)
-		}
+		close(a.done)
 	}
 }
 
@@ -125,7 +113,7 @@ func (q *Queue) acceptGroup(ctx context.Context, group []*acceptance) error {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	var writes []store.Write
 	taken := map[string]bool{} // deliveries of this group
-	changed := map[store.Key]*line{}
+	changed, newest := map[store.Key]*line{}, map[store.Key]string{}
 	for _, a := range group {
 		a.fresh = a.delivery == "" || !taken[a.delivery] && records[a.keys[0]].Version == 0
 		if !a.fresh {
@@ -143,6 +131,7 @@ func (q *Queue) acceptGroup(ctx context.Context, group []*acceptance) error {
 				changed[j.line()] = l
 			}
 			l.push(j, now)
+			newest[j.line()] = j.ID
 			record.Jobs = append(record.Jobs, j.ID)
 		}
 		if a.delivery != "" {
@@ -152,13 +141,15 @@ func (q *Queue) acceptGroup(ctx context.Context, group []*acceptance) error {
 	}
 	room := store.MaxWrites - len(writes) - len(changed)
 	for k, l := range changed {
-		ws := save(l, k, records[k].Version, 1+room)
+		ws := q.save(l, k, records[k].Version, 1+room)
 		room -= len(ws) - 1
 		writes = append(writes, ws...)
 	}
 	if err := q.Store.Commit(ctx, writes...); err != nil {
 		return err
 	}
-	q.touch(slices.Collect(maps.Keys(changed))...)
+	for k, id := range newest {
+		q.tell(k, id)
+	}
 	return nil
 }

@@ -7,36 +7,12 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"weir/planner/work/retry"
 )
-
-// After this many errors of ours, or deaths of its worker, a job is given up.
-// Where nobody could be told of that, it is tried on for about a day: what
-// keeps people from being told is most often what kept the job from being done.
-// Deaths do not end a close, which gives locks back and runs nothing dangerous.
-const (
-	maxErrors  = 6
-	maxUntold  = maxErrors + 140
-	maxCrashes = 4
-)
-
-// backoff is the wait after each error of ours.
-var backoff = [maxErrors - 1]time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
-
-// longestLater bounds the wait that an error asks for.
-const longestLater = time.Hour
 
 // giveUpTime bounds what GiveUp may take.
 const giveUpTime = 2 * time.Minute
-
-// retryAfter returns the wait after the n-th error of a job, up to a fifth
-// more or less, so that jobs which failed together do not come back together.
-func retryAfter(n int, id string) time.Duration {
-	spread := 0
-	for _, c := range []byte(id) {
-		spread += int(c)
-	}
-	return backoff[min(n, len(backoff))-1] * time.Duration(80+spread%41) / 100
-}
 
 // run does one attempt of a job and settles it.
 func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
@@ -52,19 +28,24 @@ func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
 	stop()
 	beating.Wait()
 	r.settle(a.job, change)
+	if r.ctx.Err() != nil {
+		r.q.desk.HandBack(a.job.line().Sort, fmt.Sprintf("%s-%d-end", a.job.ID, a.job.Attempt))
+	}
 }
 
 // outcome does the job and returns what it means for the line.
 func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now time.Time) {
 	log := r.q.Log.With("job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery, "attempt", job.Attempt)
-	if job.Crashes >= maxCrashes && job.Kind != Close {
-		if job.Crashes <= maxCrashes+1 { // else it may be GiveUp that dies
-			if err := r.giveUp(ctx, job, ErrCrashed); err != nil && job.Errors < maxUntold {
-				return again(job, fmt.Sprintf("The process died each of the %d times that this job ran, and nobody could be told yet.", maxCrashes))
+	// Deaths do not end a close, which gives locks back and runs nothing
+	// dangerous.
+	if job.Crashes >= retry.MaxCrashes && job.Kind != Close {
+		if job.Crashes <= retry.MaxCrashes+1 { // else it may be GiveUp that dies
+			if err := r.giveUp(ctx, job, ErrCrashed); err != nil && job.Errors < retry.MaxUntold {
+				return again(job, fmt.Sprintf("The process died each of the %d times that this job ran, and nobody could be told yet.", retry.MaxCrashes))
 			}
 		}
 		log.Error("job given up", "err", ErrCrashed)
-		return ended(Failed, fmt.Sprintf("Given up: the process died each of the %d times that this job ran.", maxCrashes))
+		return ended(Failed, fmt.Sprintf("Given up: the process died each of the %d times that this job ran.", retry.MaxCrashes))
 	}
 	start := time.Now()
 	err := r.guard(job, func() error { return r.do(ctx, job) })
@@ -91,12 +72,12 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 	case errors.As(err, &limited):
 		log.Warn("job waits until it is allowed to go on", "err", err, "until", limited.Later())
 		return func(l *line, i int, now time.Time) {
-			until := min(max(limited.Later().Sub(now), time.Second), longestLater)
-			l.requeue(i, "Waits until it is allowed to go on.", now, now.Add(until), func(*Job) {})
+			wait := retry.Later(limited.Later().Sub(now))
+			l.requeue(i, "Waits until it is allowed to go on.", now, now.Add(wait), func(*Job) {})
 		}
-	case job.Errors+1 >= maxErrors:
+	case job.Errors+1 >= retry.MaxErrors:
 		untold := r.giveUp(ctx, job, err)
-		if untold != nil && job.Errors < maxUntold {
+		if untold != nil && job.Errors < retry.MaxUntold {
 			log.Error("job failed, nobody could be told, and it is tried again", "err", err, "untold", untold)
 			return again(job, fmt.Sprintf("Attempt %d ended with an internal error, job %s, and nobody could be told yet; it is tried again.", job.Attempt, job.ID))
 		}
@@ -109,7 +90,7 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 
 // again puts a job back for another attempt after a wait.
 func again(job Job, note string) func(l *line, i int, now time.Time) {
-	wait := retryAfter(job.Errors+1, job.ID)
+	wait := retry.After(job.Errors+1, job.ID)
 	return func(l *line, i int, now time.Time) {
 		l.requeue(i, note, now, now.Add(wait), func(j *Job) { j.Errors++ })
 	}
@@ -160,7 +141,6 @@ func (r *runner) settle(job Job, change func(l *line, i int, now time.Time)) {
 		case errors.Is(err, ErrLost):
 			// Also when a commit that was said to have failed happened.
 			r.q.Log.Info("nothing to settle", "job", job.ID, "err", err)
-			r.q.Wake()
 			return
 		}
 		if r.ctx.Err() != nil {
@@ -170,6 +150,6 @@ func (r *runner) settle(job Job, change func(l *line, i int, now time.Time)) {
 		if tries > 6 {
 			return
 		}
-		_ = sleep(context.WithoutCancel(r.ctx), pause) // ends by its time alone
+		<-time.After(pause)
 	}
 }

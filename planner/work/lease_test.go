@@ -533,7 +533,7 @@ func TestTakingAJobBackNeedsAnUnmovedLease(t *testing.T) {
 		accept(t, q1, "", job(Apply, 1))
 		j := <-running
 		seen := func() store.Version {
-			records, err := s.Get(t.Context(), beatKey(j.ID))
+			records, err := s.Get(t.Context(), q1.leases().Beat(j.ID))
 			if err != nil {
 				t.Fatal(err)
 			}

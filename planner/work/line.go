@@ -89,7 +89,7 @@ func replacedBy(job Job) string { return fmt.Sprintf("Replaced by job %s (%s).",
 // next attempt holds up those behind it, but for the ones that only talk;
 // after its third error, from when on it waits for minutes, it lets all pass.
 func (l *line) next(now time.Time) (i int, at time.Time) {
-	if slices.ContainsFunc(l.Jobs, func(j Job) bool { return j.State == Running }) {
+	if l.runs() {
 		return -1, time.Time{}
 	}
 	held := false
@@ -105,6 +105,11 @@ func (l *line) next(now time.Time) (i int, at time.Time) {
 		}
 	}
 	return -1, at
+}
+
+// runs reports whether a job runs.
+func (l *line) runs() bool {
+	return slices.ContainsFunc(l.Jobs, func(j Job) bool { return j.State == Running })
 }
 
 // since returns from when on job i could have been claimed. Lines are served

@@ -14,6 +14,8 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"weir/planner/work/gather"
+	"weir/planner/work/news"
 	"weir/store"
 )
 
@@ -49,8 +51,13 @@ type Queue struct {
 	Drain time.Duration
 
 	// Poll is how often the store is looked at for what other processes
-	// have left in it; 0: one second.
+	// have left in it; 0: one second. While nothing waits or runs it is
+	// looked at less often, down to each fifth time; see also Dispatch.
 	Poll time.Duration
+
+	// Dispatch carries news of work between replicas, so that the store is
+	// looked at only once a Lease for what was missed. nil: Poll alone.
+	Dispatch news.Dispatcher
 
 	// GiveUp is called before a job ends as Failed, so that people can be
 	// told. It is called again if the process dies in it. If it fails, the job
@@ -60,17 +67,19 @@ type Queue struct {
 	Log *slog.Logger // nil: none
 
 	once sync.Once
-	self string // Worker and what makes it unique
+	desk *news.Desk // nil without Dispatch
 
-	mu        sync.Mutex
-	running   map[string]*attempt // by job
-	touched   map[store.Key]bool  // lines that we have changed since Run last looked
-	rescan    bool                // Run should look at everything
-	changed   chan struct{}       // closed at the next change of ours
-	wake      chan struct{}       // holds one token: Run has something to look at
-	active    bool                // Run runs
-	waiting   []*acceptance
-	accepting bool // somebody commits for those in waiting
+	accepting gather.Group[*acceptance]
+
+	mu      sync.Mutex
+	running map[string]*attempt  // by job
+	touched map[store.Key]bool   // lines that we have changed since Run last looked
+	rescan  bool                 // Run should look at everything
+	changed chan struct{}        // closed at the next change of ours
+	wake    chan struct{}        // holds one token: Run has something to look at
+	active  bool                 // Run runs
+	written map[store.Key]string // the jobs of Writes that nobody was told of
+	stuck   bool                 // the last round failed
 }
 
 // attempt is a job that this process runs.
@@ -83,20 +92,39 @@ func (q *Queue) init() {
 	q.once.Do(func() {
 		q.Lease, q.Drain = cmp.Or(q.Lease, 30*time.Second), cmp.Or(q.Drain, 10*time.Second)
 		q.Poll, q.Log = cmp.Or(q.Poll, time.Second), cmp.Or(q.Log, slog.New(slog.DiscardHandler))
-		q.self = strings.TrimPrefix(q.Worker+"-"+ulid.Make().String(), "-")
 		q.running, q.touched = map[string]*attempt{}, map[store.Key]bool{}
+		q.written = map[store.Key]string{}
 		q.changed, q.wake = make(chan struct{}), make(chan struct{}, 1)
+		q.accepting.Fit, q.accepting.Do = fit, q.acceptAll
+		if q.Dispatch != nil {
+			look := func(line string) { q.touch(store.Key{Partition: inQueue, Sort: line}) }
+			q.desk = &news.Desk{Dispatcher: q.Dispatch, Look: look, Turned: q.scan, Log: q.Log}
+		}
 	})
 }
 
-// Wake makes Run look at the whole queue now, such as after a commit with
-// what Writes returned.
+// Wake says that a commit with what Writes returned has happened: the jobs are
+// looked at now, here or, with Dispatch, by any replica.
 func (q *Queue) Wake() {
 	q.init()
 	q.mu.Lock()
+	written := q.written
+	q.written = map[store.Key]string{}
+	q.mu.Unlock()
+	for key, id := range written {
+		q.tell(key, id)
+	}
+	if q.desk == nil || len(written) == 0 {
+		q.scan()
+	}
+}
+
+// scan makes Run look at everything now.
+func (q *Queue) scan() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.rescan = true
 	q.notify()
-	q.mu.Unlock()
 }
 
 // touch makes Run look at some lines now.
@@ -113,12 +141,17 @@ func (q *Queue) touch(keys ...store.Key) {
 
 // notify is called with mu held.
 func (q *Queue) notify() {
-	close(q.changed)
-	q.changed = make(chan struct{})
+	q.change()
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
+}
+
+// change lets those go on who wait for a change. It is called with mu held.
+func (q *Queue) change() {
+	close(q.changed)
+	q.changed = make(chan struct{})
 }
 
 // Writes returns the one write that queues a job, for a commit of somebody
@@ -140,6 +173,9 @@ func (q *Queue) Writes(ctx context.Context, job Job) ([]store.Write, error) {
 		return nil, err
 	}
 	l.push(job, job.Accepted)
+	q.mu.Lock()
+	q.written[job.line()] = job.ID
+	q.mu.Unlock()
 	return []store.Write{{Key: job.line(), Expect: records[0].Version, Body: encode(l)}}, nil
 }
 
@@ -191,29 +227,15 @@ func decode[T any](r store.Record) (v T, err error) {
 
 // save returns the writes that store a line that was read at a version. Jobs
 // that have ended get their records as long as there is room for them.
-func save(l *line, key store.Key, version store.Version, room int) []store.Write {
+func (q *Queue) save(l *line, key store.Key, version store.Version, room int) []store.Write {
 	writes := make([]store.Write, 1, 1+2*len(l.Ended))
 	for len(l.Ended) > 0 && len(writes)+2 <= room {
 		job := l.Ended[0]
 		l.Ended = l.Ended[1:]
-		writes = append(writes,
-			store.Write{Key: store.Key{Partition: inJobs, Sort: job.ID}, Body: encode(job)},
-			store.Write{Key: store.Key{Partition: inHistory, Sort: job.line().Sort + "/" + job.ID}, Body: []byte("{}")})
+		writes = append(writes, q.history().Add(key.Sort, job.ID, encode(job))...)
 	}
 	if writes[0] = (store.Write{Key: key, Expect: version, Body: encode(l)}); len(l.Jobs)+len(l.Ended) == 0 {
 		writes[0].Op, writes[0].Body = store.Delete, nil
 	}
 	return writes
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

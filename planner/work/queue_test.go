@@ -357,3 +357,39 @@ func start(t testing.TB, q *Queue, workers int, do func(context.Context, Job) er
 		}
 	}
 }
+
+// Quiet waits until no job waits or runs, also not for its next attempt.
+func (q *Queue) Quiet(ctx context.Context) error {
+	q.init()
+	for {
+		q.mu.Lock()
+		changed := q.changed
+		q.mu.Unlock()
+		n, err := q.Pending(ctx)
+		if err != nil || n == 0 {
+			return err
+		}
+		t := time.NewTimer(q.Poll) // others may do the jobs
+		select {
+		case <-changed:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return fmt.Errorf("wait for %d jobs: %w", n, context.Cause(ctx))
+		}
+	}
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

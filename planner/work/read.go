@@ -10,6 +10,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"weir/planner/work/history"
 	"weir/store"
 )
 
@@ -34,25 +35,16 @@ func (q *Queue) Jobs(ctx context.Context, repo string, pull int) ([]Job, error) 
 	for _, j := range slices.Concat(l.Jobs, l.Ended) {
 		byID[j.ID] = j
 	}
-	past, err := store.All(ctx, q.Store, inHistory, key.Sort+"/")
+	past, err := q.history().Newest(ctx, key.Sort, maxHistory)
 	if err != nil {
-		return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)
+		return nil, err
 	}
-	keys := []store.Key{}
-	for _, r := range past[max(0, len(past)-maxHistory):] {
-		keys = append(keys, store.Key{Partition: inJobs, Sort: r.Key.Sort[len(key.Sort)+1:]})
-	}
-	if records, err = q.Store.Get(ctx, keys...); err != nil {
-		return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)
-	}
-	for _, r := range records {
+	for _, r := range past {
 		j, err := decode[Job](r)
 		if err != nil {
 			return nil, err
 		}
-		if r.Version != 0 { // else it was purged
-			byID[j.ID] = j
-		}
+		byID[j.ID] = j
 	}
 	all := slices.SortedFunc(maps.Values(byID), func(a, b Job) int { return strings.Compare(a.ID, b.ID) })
 	return all[max(0, len(all)-maxHistory):], nil
@@ -75,12 +67,16 @@ func (q *Queue) Get(ctx context.Context, id string) (job Job, ok bool, err error
 			}
 		}
 	}
-	records, err := q.Store.Get(ctx, store.Key{Partition: inJobs, Sort: id})
+	record, err := q.history().Get(ctx, id)
 	if err != nil {
-		return Job{}, false, fmt.Errorf("read job %s: %w", id, err)
+		return Job{}, false, err
 	}
-	job, err = decode[Job](records[0])
-	return job, err == nil && records[0].Version != 0, err
+	job, err = decode[Job](record)
+	return job, err == nil && record.Version != 0, err
+}
+
+func (q *Queue) history() history.Table {
+	return history.Table{Store: q.Store, Records: inJobs, Lines: inHistory}
 }
 
 // Pending returns how many jobs wait or run.
@@ -91,30 +87,6 @@ func (q *Queue) Pending(ctx context.Context) (int, error) {
 		n += len(l.Jobs)
 	}
 	return n, err
-}
-
-// Quiet waits until no job waits or runs, also not for its next attempt.
-func (q *Queue) Quiet(ctx context.Context) error {
-	q.init()
-	for {
-		q.mu.Lock()
-		changed := q.changed
-		q.mu.Unlock()
-		n, err := q.Pending(ctx)
-		if err != nil || n == 0 {
-			return err
-		}
-		t := time.NewTimer(q.Poll) // others may do the jobs
-		select {
-		case <-changed:
-		case <-t.C:
-		case <-ctx.Done():
-		}
-		t.Stop()
-		if ctx.Err() != nil {
-			return fmt.Errorf("wait for %d jobs: %w", n, context.Cause(ctx))
-		}
-	}
 }
 
 func (q *Queue) lines(ctx context.Context) ([]line, error) {
@@ -138,53 +110,11 @@ func (q *Queue) lines(ctx context.Context) ([]line, error) {
 // webhooks").
 func (q *Queue) Purge(ctx context.Context, keep time.Duration) error {
 	before := time.Now().Add(-keep)
-	for _, partition := range []string{inJobs, inHistory, inDeliveries} {
-		if err := q.purge(ctx, partition, before); err != nil {
-			return fmt.Errorf("purge %s: %w", partition, err)
-		}
+	if err := q.history().Forget(ctx, before); err != nil {
+		return err
 	}
-	return nil
-}
-
-func (q *Queue) purge(ctx context.Context, partition string, before time.Time) error {
-	page := store.Page{Limit: store.MaxWrites}
-	for {
-		records, next, err := q.Store.List(ctx, partition, "", page)
-		if err != nil {
-			return err
-		}
-		var writes []store.Write
-		for _, r := range records {
-			at, err := bornOf(r)
-			if err != nil {
-				return err
-			}
-			if at.Before(before) {
-				writes = append(writes, store.Write{Op: store.Delete, Key: r.Key, Expect: r.Version})
-			} else if partition == inJobs {
-				next = "" // all others are younger
-			}
-		}
-		// A conflict means that another process purges, too.
-		if err := q.Store.Commit(ctx, writes...); err != nil && !store.IsConflict(err) {
-			return err
-		}
-		if next == "" {
-			return nil
-		}
-		page.After = next
-	}
-}
-
-// bornOf returns when a job or a delivery was accepted.
-func bornOf(r store.Record) (time.Time, error) {
-	if r.Key.Partition == inDeliveries {
+	return history.Forget(ctx, q.Store, inDeliveries, before, func(r store.Record) (time.Time, error) {
 		a, err := decode[accepted](r)
 		return a.At, err
-	}
-	id, err := ulid.ParseStrict(r.Key.Sort[strings.LastIndex(r.Key.Sort, "/")+1:])
-	if err != nil {
-		return time.Time{}, fmt.Errorf("id in %s: %w", r.Key, err)
-	}
-	return ulid.Time(id.Time()), nil
+	})
 }

@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
+	"weir/planner/work/lease"
+	"weir/planner/work/pace"
 	"weir/store"
 )
 
@@ -16,14 +21,15 @@ const claimTime = 15 * time.Second
 
 // runner is one call of Run. Its view is read and changed by Run alone.
 type runner struct {
-	q         *Queue
-	ctx       context.Context // of Run
-	do        func(ctx context.Context, job Job) error
-	workers   int
-	looked    time.Time // when everything was last read
-	view      map[store.Key]seen
-	sightings map[string]sighting
-	attempts  sync.WaitGroup
+	q        *Queue
+	self     string          // Worker and what makes it unique
+	ctx      context.Context // of Run
+	do       func(ctx context.Context, job Job) error
+	workers  int
+	pace     pace.Pace
+	view     map[store.Key]seen
+	watch    lease.Watch
+	attempts sync.WaitGroup
 }
 
 // seen is a line as it was last read, or as it was left by our own claim.
@@ -56,14 +62,22 @@ func (q *Queue) Run(ctx context.Context, workers int, do func(ctx context.Contex
 	if active {
 		return errors.New("run jobs: this queue runs them already")
 	}
-	r := &runner{q: q, ctx: ctx, do: do, workers: max(workers, 1), view: map[store.Key]seen{}, sightings: map[string]sighting{}}
+	r := &runner{
+		q: q, self: strings.TrimPrefix(q.Worker+"-"+ulid.Make().String(), "-"), ctx: ctx, do: do, workers: max(workers, 1),
+		pace: pace.Pace{Poll: q.Poll, Lease: q.Lease}, view: map[store.Key]seen{}, watch: lease.Watch{Table: q.leases()},
+	}
+	var listening sync.WaitGroup
+	listening.Go(func() { q.desk.Listen(ctx, r.room) })
 	for ctx.Err() == nil {
 		until, err := r.round(ctx)
 		if err != nil && ctx.Err() == nil {
 			q.Log.Error("the queue does not get on; it is tried again", "err", err)
 		}
+		r.handOn(err)
 		r.wait(ctx, until)
 	}
+	listening.Wait()
+	r.handOn(context.Cause(ctx))
 	r.drain()
 	q.mu.Lock()
 	q.active = false
@@ -76,7 +90,7 @@ func (q *Queue) Run(ctx context.Context, workers int, do func(ctx context.Contex
 func (r *runner) round(ctx context.Context) (until time.Time, err error) {
 	defer func() {
 		if err != nil {
-			r.looked = time.Time{} // everything has to be read again
+			r.pace.Failed()
 		}
 	}()
 	if err := r.look(ctx); err != nil {
@@ -95,113 +109,20 @@ func (r *runner) round(ctx context.Context) (until time.Time, err error) {
 }
 
 // wait returns when there is something to look at, at the latest at until or
-// the next poll.
+// when the store is to be looked at all the same.
 func (r *runner) wait(ctx context.Context, until time.Time) {
-	d := r.q.Poll
+	now := time.Now()
+	d := r.pace.Next(now, r.load())
 	if !until.IsZero() {
-		d = min(d, max(time.Until(until), time.Millisecond))
+		d = min(d, until.Sub(now))
 	}
-	t := time.NewTimer(d)
+	t := time.NewTimer(max(d, time.Millisecond))
 	defer t.Stop()
 	select {
 	case <-r.q.wake:
 	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// look reads the lines that we have changed, and at each poll all of them.
-func (r *runner) look(ctx context.Context) error {
-	q := r.q
-	q.mu.Lock()
-	all := q.rescan || time.Since(r.looked) >= q.Poll
-	touched := make([]store.Key, 0, len(q.touched))
-	for k := range q.touched {
-		touched = append(touched, k)
-	}
-	q.rescan = false
-	clear(q.touched)
-	q.mu.Unlock()
-
-	if all {
-		began := time.Now()
-		records, err := store.All(ctx, q.Store, inQueue, "")
-		if err != nil {
-			return err
-		}
-		clear(r.view)
-		r.looked = began
-		return r.bringBack(ctx, r.take(records))
-	}
-	for keys := range slices.Chunk(touched, store.MaxWrites) {
-		records, err := q.Store.Get(ctx, keys...)
-		if err != nil {
-			return fmt.Errorf("read lines: %w", err)
-		}
-		r.take(records)
-	}
-	return nil
-}
-
-// take adds records to the view, stops our plans that are to end, and returns
-// the jobs that run elsewhere.
-func (r *runner) take(records []store.Record) (elsewhere []Job) {
-	r.q.mu.Lock()
-	defer r.q.mu.Unlock()
-	for _, rec := range records {
-		l, err := decode[line](rec)
-		if err != nil {
-			r.q.Log.Error("a line of the queue cannot be read", "err", err)
-		}
-		if err != nil || rec.Version == 0 {
-			delete(r.view, rec.Key)
-			continue
-		}
-		r.view[rec.Key] = seen{l, rec.Version}
-		for _, j := range l.Jobs {
-			if j.State != Running {
-				continue
-			}
-			if a := r.q.running[j.ID]; a == nil || a.job.Worker != j.Worker || a.job.Attempt != j.Attempt {
-				elsewhere = append(elsewhere, j)
-			} else if j.Stop {
-				a.cancel(ErrSuperseded)
-			}
-		}
-	}
-	return elsewhere
-}
-
-// bringBack puts back in the queue what nobody runs any more.
-func (r *runner) bringBack(ctx context.Context, elsewhere []Job) error {
-	dead, err := r.dead(ctx, elsewhere)
-	if err != nil {
-		return err
-	}
-	for _, job := range dead {
-		var unmoved *store.Version
-		if s, ok := r.sightings[job.ID]; ok {
-			unmoved = &s.beat
-		}
-		err := r.q.settle(ctx, job, unmoved, func(l *line, i int, now time.Time) {
-			l.requeue(i, fmt.Sprintf("The worker of attempt %d died.", job.Attempt), now, time.Time{}, func(j *Job) {
-				if j.Worker == r.q.self {
-					j.Attempt, j.Note = j.Attempt-1, "" // it never began
-				} else {
-					j.Crashes++
-				}
-			})
-		})
-		switch {
-		case errors.Is(err, ErrLost): // it lives, or another was quicker
-		case err != nil:
-			return err
-		default:
-			r.q.Log.Warn("took back a job that nobody runs", "job", job.ID, "repo", job.Repo, "pull", job.Pull,
-				"kind", job.Kind, "worker", job.Worker, "attempt", job.Attempt)
-		}
-	}
-	return nil
 }
 
 // best returns the line to be served next, with the index of its job, or -1
@@ -243,16 +164,13 @@ func (r *runner) claim(key store.Key, i int) error {
 	l.Jobs = slices.Clone(l.Jobs)
 	began := time.Now()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.ctx))
-	a := &attempt{job: l.claim(i, r.q.self), cancel: cancel}
+	a := &attempt{job: l.claim(i, r.self), cancel: cancel}
 	r.q.mu.Lock()
 	r.q.running[a.job.ID] = a
 	r.q.mu.Unlock()
 
-	writes := save(&l, key, r.view[key].version, store.MaxWrites-2)
-	writes = append(writes, store.Write{Key: claimKey(a.job.ID), Body: encode(claim{a.job.Worker, a.job.Attempt})})
-	if !r.q.Exclusive {
-		writes = append(writes, store.Write{Key: beatKey(a.job.ID), Body: []byte("{}")})
-	}
+	writes := r.q.save(&l, key, r.view[key].version, store.MaxWrites-2)
+	writes = append(writes, r.q.leases().Take(a.job.ID, a.job.holder(), !r.q.Exclusive)...)
 	try, done := context.WithTimeout(ctx, claimTime)
 	err := r.q.Store.Commit(try, writes...)
 	done()
@@ -261,7 +179,7 @@ func (r *runner) claim(key store.Key, i int) error {
 		r.q.forget(a, false)
 		delete(r.view, key)
 		if store.IsConflict(err) {
-			r.q.touch(key)
+			r.q.touch(key) // somebody was quicker, or it is ours all the same
 			return nil
 		}
 		return fmt.Errorf("claim job %s: %w", a.job.ID, err)

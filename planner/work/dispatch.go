@@ -1,0 +1,59 @@
+package work
+
+import (
+	"time"
+
+	"weir/planner/work/news"
+	"weir/store"
+)
+
+// tell makes somebody look at a line in which a job was queued: any replica
+// with Dispatch, and us where there is none or where we run the job before it.
+func (q *Queue) tell(key store.Key, id string) {
+	q.mu.Lock()
+	ours := q.desk == nil
+	for _, a := range q.running {
+		ours = ours || a.job.line() == key
+	}
+	q.mu.Unlock()
+	if ours {
+		q.touch(key)
+	}
+	q.desk.Send(key.Sort, id)
+}
+
+// room reports whether there is a place for one more job than those that run
+// and those that are about to, and what is closed when that changes.
+func (r *runner) room(coming int) (bool, <-chan struct{}) {
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
+	return len(r.q.running)+coming < r.workers && !r.q.stuck, r.q.changed
+}
+
+// handOn lets go of the lines that we were told of and that are not ours to
+// care for: those with nothing to do now, and those that we have no room for.
+// What follows later in one of the first is in our view, and all find it in
+// the store. err says that we do not get on.
+func (r *runner) handOn(err error) {
+	now, here := time.Now(), map[string]bool{}
+	r.q.mu.Lock()
+	r.q.stuck = err != nil
+	for _, a := range r.q.running {
+		here[a.job.line().Sort] = true
+	}
+	r.q.change()
+	r.q.mu.Unlock()
+	r.q.desk.HandOn(func(name string, looked bool) news.Verdict {
+		l := r.view[store.Key{Partition: inQueue, Sort: name}].line
+		i, _ := l.next(now)
+		switch {
+		case here[name]:
+			return news.Keep
+		case err != nil, looked && i >= 0:
+			return news.Return
+		case looked && !l.runs():
+			return news.Done
+		}
+		return news.Keep
+	})
+}
