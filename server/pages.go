@@ -3,14 +3,11 @@ package server
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -116,47 +113,6 @@ func (s *Server) artifact(ctx context.Context, one record.Run, digest string) st
 		return string(data[:maxLog]) + "\n(cut)"
 	}
 	return string(data)
-}
-
-// followRun streams the log of a run that goes on, as server-sent events.
-func (s *Server) followRun(w http.ResponseWriter, r *http.Request) {
-	id := chi.URLParam(r, "id")
-	offset, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
-	if err != nil || offset < 0 {
-		offset = 0
-	}
-	// A browser that lost the connection says what it has seen.
-	if last, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && last > offset {
-		offset = last
-	}
-	if _, ok, err := record.ReadRun(r.Context(), s.store, id); err != nil || !ok {
-		s.problem(w, r, http.StatusNotFound, "There is no such run.")
-		return
-	}
-	flusher := http.NewResponseController(w)
-	// The stream lasts as long as the run.
-	_ = flusher.SetWriteDeadline(time.Time{}) // not every writer has one
-	w.Header().Set("Content-Type", "text/event-stream")
-	send := func(format string, args ...any) error {
-		if _, err := fmt.Fprintf(w, format, args...); err != nil {
-			return err
-		}
-		return flusher.Flush()
-	}
-	_, err = s.runs.Logs.Follow(r.Context(), id, offset, func(part []byte) error {
-		offset += int64(len(part))
-		text, err := json.Marshal(string(part))
-		if err != nil {
-			return err
-		}
-		return send("id: %d\nevent: log\ndata: %s\n\n", offset, text)
-	})
-	if err == nil {
-		err = send("event: end\ndata: end\n\n")
-	}
-	if err != nil && r.Context().Err() == nil {
-		s.log.Debug("live log ended", "run", id, "err", err)
-	}
 }
 
 func (s *Server) pageLocks(w http.ResponseWriter, r *http.Request) {
