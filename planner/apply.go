@@ -232,7 +232,7 @@ func (t *task) changed(ctx context.Context, p *record.ProjectRecord, done []stri
 	if !slices.ContainsFunc(p.DependsOn, func(on string) bool { return slices.Contains(done, on) }) {
 		return false, nil
 	}
-	co, err := t.Checkouts.At(ctx, scope.Again(&t.rec.Record, t.pr), p.PlanMerge)
+	co, err := t.Checkouts.At(ctx, scope.Again(&t.rec.Record, t.pr, p.PlanBase, p.PlanHead), p.PlanMerge)
 	if err != nil {
 		return false, err
 	}
@@ -248,6 +248,10 @@ func (t *task) changed(ctx context.Context, p *record.ProjectRecord, done []stri
 	return t.Runs.Changed(ctx, run.Files{Root: co.Root, Tree: co.Tree}, found[0], p, again)
 }
 
+// paused is how long the commit of an apply may take before the claim on the
+// job is looked at once more: below any lease.
+const paused = 5 * time.Second
+
 // applyOne takes one project through Planned → Applying → Applied or
 // ApplyFailed. The first transition is the one conditional write that lets
 // terraform change something (I4): it holds only if nothing has touched the
@@ -259,7 +263,7 @@ func (t *task) applyOne(ctx context.Context, d policy.Decision, p *record.Projec
 		return err
 	}
 	defer cleanup()
-	co, err := t.Checkouts.At(ctx, scope.Again(&t.rec.Record, t.pr), p.PlanMerge)
+	co, err := t.Checkouts.At(ctx, scope.Again(&t.rec.Record, t.pr, p.PlanBase, p.PlanHead), p.PlanMerge)
 	if err != nil {
 		return err
 	}
@@ -274,6 +278,7 @@ func (t *task) applyOne(ctx context.Context, d policy.Decision, p *record.Projec
 	p.State, p.Job, p.Run, p.Note = record.Applying, t.job.ID, one.ID, ""
 	e := t.note("apply started", "the gate is open", p.ID)
 	e.Digests, e.Decision = map[string]string{p.ID: p.PlanDigest}, &d
+	began := time.Now()
 	if err := t.commitApplying(ctx, p, one); err != nil {
 		*p = before
 		t.rec.Unnote()
@@ -283,6 +288,13 @@ func (t *task) applyOne(ctx context.Context, d policy.Decision, p *record.Projec
 			return nil
 		}
 		return err
+	}
+	if time.Since(began) > paused {
+		// Long enough for another worker to have reported this apply as
+		// interrupted. It runs only if nobody has.
+		if _, err := t.Queue.Fence(ctx, t.job); err != nil {
+			return fmt.Errorf("apply %s: %w", p.ID, err)
+		}
 	}
 	t.Runs.Apply(ctx, co.Root, file, p, one)
 	return t.applyEnded(context.WithoutCancel(ctx), p, one)

@@ -35,6 +35,7 @@ type Request struct {
 	BaseRef  string // branch name, such as "main"
 	HeadRef  string // branch name in the same repository; a hint only
 	Head     string // full commit id
+	Base     string // full commit id; for At alone: what the merge was made of, with Head
 
 	Submodules bool // check out submodules too
 	LFS        bool // replace pointers by the files they stand for; needs git-lfs
@@ -140,9 +141,10 @@ func (r *Repos) Open(ctx context.Context, req Request) (*Checkout, error) {
 }
 
 // At checks out a merge that Open made for this pull request earlier, for any
-// head and base it had then. Only Repo, CloneURL, Pull, Submodules and LFS of
-// the request are used. It does not touch the network unless the mirror was
-// lost since; what is no longer there then is a *GoneError.
+// head and base it had then, also on another machine: then it is made again of
+// the request's Base and Head. BaseRef and HeadRef are not used. It does not
+// touch the network where the merge is known; commits that are no longer there
+// are a *GoneError.
 func (r *Repos) At(ctx context.Context, req Request, merge string) (*Checkout, error) {
 	w, err := r.placeOf(req.Repo, req.Pull)
 	if err != nil {
@@ -157,8 +159,14 @@ func (r *Repos) At(ctx context.Context, req Request, merge string) (*Checkout, e
 			var err error
 			co, err = r.made(ctx, m, req.Pull, merge)
 			if gone := (*GoneError)(nil); errors.As(err, &gone) {
-				if known, ok := w.noted(merge); ok {
-					co, err = r.mergeAgain(ctx, m, from, req.Pull, known)
+				known, ok := w.noted(merge)
+				if !ok && mirror.IsID(req.Base) && mirror.IsID(req.Head) {
+					known, ok = noted{merge: merge, base: req.Base, head: req.Head}, true
+				}
+				if ok {
+					if co, err = r.mergeAgain(ctx, m, from, req.Pull, known); err == nil {
+						w.note(co)
+					}
 				}
 			}
 			if err != nil {

@@ -58,6 +58,34 @@ func TestOpenMergesHeadIntoBase(t *testing.T) {
 	diff(t, "its files", tree{"a.tf": "head", "dir/b.tf": "base", "new.tf": want["new.tf"]}, content(t, co.Root))
 }
 
+// One server plans, another one applies: it has never seen the merge.
+func TestI2_AtOnAnotherServer(t *testing.T) {
+	u := newHub(t).repo("acme/app")
+	base := u.commit("main", "", tree{"a.tf": "1", "b.tf": "1"})
+	head := u.commit("change", base, tree{"a.tf": "2"})
+	co := open(t, newRepos(t, ""), u.request(1, head))
+	u.commit("main", base, tree{"b.tf": "3"})           // the base moves on
+	next := u.commit("change", head, tree{"a.tf": "3"}) // and so does the head
+	another := newRepos(t, "")
+	req := u.request(1, next)
+	if _, err := another.At(t.Context(), req, co.Merge); !errors.As(err, new(*GoneError)) {
+		t.Errorf("without what it was made of: %v, want a GoneError", err)
+	}
+	req.Base, req.Head = co.Base, co.Head
+	got, err := another.At(t.Context(), req, co.Merge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Merge != co.Merge || got.Tree != co.Tree {
+		t.Errorf("got %+v, want the merge %s", got, co.Merge)
+	}
+	diff(t, "its files", tree{"a.tf": "2", "b.tf": "1"}, content(t, got.Root))
+	req.Base = next
+	if _, err := newRepos(t, "").At(t.Context(), req, co.Merge); !errors.As(err, new(*GoneError)) {
+		t.Errorf("made of something else: %v, want a GoneError", err)
+	}
+}
+
 func TestOpenOfAHeadThatContainsItsBase(t *testing.T) {
 	u := newHub(t).repo("acme/app")
 	base := u.commit("main", "", tree{"a": "1"})

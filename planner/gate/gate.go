@@ -242,7 +242,7 @@ func (g *Gate) baseMoved(ctx context.Context, q Question) (base string, touched 
 	if len(changed) == 0 {
 		return base, nil, nil
 	}
-	co, err := g.Checkouts.At(ctx, scope.Again(rec, pr), rec.Merge)
+	co, err := g.Checkouts.At(ctx, scope.Again(rec, pr, rec.Base, rec.Head), rec.Merge)
 	if err != nil {
 		return "", nil, err
 	}

@@ -31,6 +31,7 @@ type Runs struct {
 	Artifacts *artifact.Artifacts
 	Logs      *live.Logs
 	DataDir   string // absolute; for terraform's data directories and the states of projects without a backend
+	Shared    bool   // other servers do runs too, so that no state may be in DataDir
 }
 
 // Files is the checkout that a run works on.
@@ -67,6 +68,12 @@ func (x *Runs) Plan(ctx context.Context, files Files, found project.Project, p *
 		return nil
 	case found.Note != "":
 		r.Notes = append(r.Notes, found.Note)
+	}
+	if x.Shared && p.Backend == "" {
+		r.State, r.Failure = record.PlanFailed, "There is no backend block, so that the state would be kept on weir's own disk, "+
+			"and this weir is several servers. Configure a backend, such as s3."
+		p.State, p.Note = record.PlanFailed, r.Failure
+		return nil
 	}
 	dir, err := x.tempDir("plan-")
 	if err != nil {

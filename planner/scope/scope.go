@@ -42,10 +42,11 @@ func Request(repo string, pr PullRequest) checkout.Request {
 	}
 }
 
-// Again names the checkout of a merge that was planned, with all that was
-// checked out then.
-func Again(rec *record.Record, pr PullRequest) checkout.Request {
+// Again names the checkout of a merge of base and head that was planned, with
+// all that was checked out then.
+func Again(rec *record.Record, pr PullRequest, base, head string) checkout.Request {
 	req := Request(rec.Repo, pr)
+	req.Base, req.Head = base, head
 	req.Submodules, req.LFS = rec.Submodules, rec.LFS
 	return req
 }
