@@ -21,6 +21,7 @@ const (
 	MaxWrites = 100
 	MaxBody   = 380 << 10
 	MaxKey    = 900        // bytes, partition and sort each
+	MaxSort   = 1024       // bytes of a sort key, those outside of ASCII counted twice
 	MaxCommit = 3800 << 10 // bytes of keys and bodies in one commit
 )
 

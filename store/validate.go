@@ -73,8 +73,13 @@ func ValidateList(partition, prefix string, page Page) error {
 	if err := validatePart("partition", partition); err != nil {
 		return err
 	}
-	if len(prefix) > MaxKey || len(page.After) > MaxKey {
-		return invalid("list of %q from a key of more than %d bytes", partition, MaxKey)
+	for _, sort := range []string{prefix, page.After} {
+		if sort == "" {
+			continue
+		}
+		if err := validateSort(sort); err != nil {
+			return err
+		}
 	}
 	if page.Limit < 0 {
 		return invalid("list of %q with a negative limit", partition)
@@ -86,7 +91,23 @@ func validateKey(k Key) error {
 	if err := validatePart("partition", k.Partition); err != nil {
 		return err
 	}
-	return validatePart("sort key", k.Sort)
+	return validateSort(k.Sort)
+}
+
+func validateSort(sort string) error {
+	if err := validatePart("sort key", sort); err != nil {
+		return err
+	}
+	size := len(sort)
+	for i := range len(sort) {
+		if sort[i] >= 0x80 {
+			size++
+		}
+	}
+	if size > MaxSort {
+		return invalid("sort key has %d bytes, those outside of ASCII counted twice, at most %d are possible: %.60q…", size, MaxSort, sort)
+	}
+	return nil
 }
 
 func validatePart(what, s string) error {

@@ -114,6 +114,24 @@ func (m *memory) Commit(ctx context.Context, writes ...store.Write) error {
 	return nil
 }
 
+// Dump implements store.Dumper.
+func (m *memory) Dump(ctx context.Context, yield func(store.Record) error) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	var all []store.Record
+	for k := range m.records {
+		all = append(all, m.read(k))
+	}
+	m.mu.Unlock()
+	for _, r := range all {
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (m *memory) Ready(ctx context.Context) error {
 	if err := m.lock(ctx); err != nil {
 		return err

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ExactPartitions", testExactPartitions},
 		{"ExactPrefixes", testExactPrefixes},
 		{"BinaryKeys", testBinaryKeys},
+		{"Dump", testDump},
 		{"Cancelled", testCancelled},
 		{"ReadsFollowCommits", testReadsFollowCommits},
 		{"GetIsOneMoment", testGetIsOneMoment},
@@ -197,6 +198,12 @@ func testLimits(t *testing.T, c *client) {
 	long := strings.Repeat("k", store.MaxKey)
 	c.commit(t, store.Write{Key: store.Key{Partition: (c.space + long)[:store.MaxKey], Sort: long}, Body: make([]byte, store.MaxBody)})
 
+	wide := store.Key{Partition: (c.space + strings.Repeat("é", store.MaxKey))[:store.MaxKey], Sort: strings.Repeat("é", store.MaxSort/4)}
+	c.commit(t, store.Write{Key: wide, Body: []byte("x")})
+	if r := c.get(t, wide); string(r.Body) != "x" {
+		t.Errorf("a wide key: got %+v", r)
+	}
+
 	many := make([]store.Write, store.MaxWrites+1)
 	for i := range many {
 		many[i] = store.Write{Key: c.key(fmt.Sprint("many ", i))}
@@ -214,6 +221,7 @@ func testLimits(t *testing.T, c *client) {
 		"empty sort key":       {good, {Key: store.Key{Partition: c.space}}},
 		"partition too long":   {good, {Key: store.Key{Partition: long + "x", Sort: "s"}}},
 		"sort key too long":    {good, {Key: c.key(long + "x")}},
+		"sort key too wide":    {good, {Key: c.key(strings.Repeat("é", 300))}},
 		"body too large":       {good, {Key: c.key("b"), Body: make([]byte, store.MaxBody+1)}},
 		"a body for a check":   {good, {Op: store.Check, Key: c.key("b"), Body: []byte("x")}},
 		"a body for a delete":  {good, {Op: store.Delete, Key: c.key("b"), Body: []byte("x")}},
@@ -297,6 +305,50 @@ func testCancelled(t *testing.T, c *client) {
 	}
 	if got := c.all(t, c.space); len(got) != 0 {
 		t.Errorf("a cancelled commit left %v", describe(got))
+	}
+}
+
+// testDump: an engine that can show all it holds shows each record once.
+func testDump(t *testing.T, c *client) {
+	d, ok := c.Store.(store.Dumper)
+	if !ok {
+		t.Skip("the engine is no store.Dumper")
+	}
+	want := map[store.Key]string{}
+	for _, p := range []string{"", "\x00", "\xff", "/é"} {
+		var sorts []string
+		for i := range 500 {
+			k := store.Key{Partition: c.space + p, Sort: fmt.Sprintf("%c%d", i%256, i)}
+			want[k] = k.Sort
+			sorts = append(sorts, k.Sort)
+		}
+		c.fill(t, c.space+p, sorts)
+	}
+	for i := range 7 {
+		k := c.key(fmt.Sprint("large ", i))
+		c.commit(t, store.Write{Key: k, Body: make([]byte, store.MaxBody)})
+		want[k] = string(make([]byte, store.MaxBody))
+	}
+	got := map[store.Key]string{}
+	err := d.Dump(t.Context(), func(r store.Record) error {
+		if !strings.HasPrefix(r.Key.Partition, c.space) {
+			return nil // of another test, where they share what is behind
+		}
+		if _, twice := got[r.Key]; twice || r.Version == 0 {
+			t.Errorf("%q came twice, or at version %d", r.Key, r.Version)
+		}
+		got[r.Key] = string(r.Body)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Dump (-want +got):\n%s", diff)
+	}
+	stop := errors.New("enough")
+	if err := d.Dump(t.Context(), func(store.Record) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("Dump whose yield fails = %v, want its error", err)
 	}
 }
 
