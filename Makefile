@@ -34,6 +34,7 @@ test: ## get what the tests need, then vet and run them all
 	@scripts/get-terraform
 	@scripts/get-npm-data
 	@scripts/get-browser
+	@scripts/get-services
 	go vet $(RACE) $(PKG)
 	@[ -n "$(RACE)" ] || echo '!!! no C compiler: testing without the race detector' >&2
 	go test $(RACE) -timeout 20m $(PKG)

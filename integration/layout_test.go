@@ -72,6 +72,7 @@ var layout = map[string][]string{
 	"integration":             {"..."},
 	"integration/demo":        {"..."},
 	"integration/bench/...":   {"..."},
+	"integration/services":    {},
 	"integration/sandbox/...": {"webhook", "integration/sandbox/..."},
 }
 

@@ -3,7 +3,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +32,6 @@ import (
 	"weir/server/config"
 	"weir/server/github"
 	"weir/store"
-	"weir/store/bolt"
 	"weir/templates"
 	"weir/webhook"
 )
@@ -119,21 +117,16 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		return s, fmt.Errorf("data_dir: %w", err)
 	}
 
-	file, err := cfg.BoltFile()
+	db, err := openStore(ctx, cfg)
 	if err != nil {
 		return s, err
 	}
-	engine, err := bolt.Open(file)
-	if err != nil {
-		return s, err
-	}
-	s.onClose("store", engine.Close)
-	var db store.Store = engine
+	s.onClose("store", db.Close)
 	for _, w := range wrap {
 		db = w(db)
 	}
 	s.store = db
-	s.queue = &work.Queue{Store: db, Exclusive: true, Lease: lease, Drain: drainPlans, Log: log}
+	s.queue = &work.Queue{Store: db, Worker: workerName(), Exclusive: !cfg.Shared(), Lease: lease, Drain: drainPlans, Log: log}
 	s.locks = &locks.Locks{Store: db, Grant: s.grant}
 
 	artifacts, err := artifact.Open(ctx, artifact.Config{Bucket: cfg.Artifacts, SealKey: cfg.SealKey})
@@ -154,7 +147,11 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	if err != nil {
 		return s, err
 	}
-	digestKey, err := secretFile(filepath.Join(cfg.DataDir, "digest.key"))
+	var shared store.Store
+	if cfg.Shared() {
+		shared = db
+	}
+	digestKey, err := digestKey(ctx, filepath.Join(cfg.DataDir, "digest.key"), shared, artifacts)
 	if err != nil {
 		return s, err
 	}
@@ -164,7 +161,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		MaxParallel: cfg.Terraform.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
 		Private: s.private(),
 	}
-	s.runs = &run.Runs{Terraform: runner, Artifacts: artifacts, Logs: logs, DataDir: cfg.DataDir}
+	s.runs = &run.Runs{Terraform: runner, Artifacts: artifacts, Logs: logs, DataDir: cfg.DataDir, Shared: cfg.Shared()}
 	// The store is open, so no other weir uses this directory.
 	if err := s.runs.Prepare(); err != nil {
 		return s, err
@@ -226,6 +223,15 @@ func (s *Server) githubConfig() github.Config {
 		c.Token = github.StaticToken(s.cfg.GitHub.Token.Reveal())
 	}
 	return c
+}
+
+// workerName is this process, for people.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "weir"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
 // private names the files that terraform is kept from, see terraform.confine.
@@ -437,30 +443,4 @@ func findTerraform(configured string) string {
 func isFile(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// secretFile reads a key of 32 random bytes, which it makes at the first start.
-func secretFile(name string) ([]byte, error) {
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return nil, fmt.Errorf("make %s: %w", name, err)
-	}
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		old, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		if len(old) != len(key) {
-			return nil, fmt.Errorf("%s is damaged: it holds %d bytes instead of %d; delete it, and plans will need new approvals", name, len(old), len(key))
-		}
-		return old, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if _, err := file.Write(key); err != nil {
-		return nil, errors.Join(fmt.Errorf("make %s: %w", name, err), file.Close(), os.Remove(name))
-	}
-	return key, errors.Join(file.Sync(), file.Close())
 }

@@ -53,8 +53,9 @@ type Config struct {
 	GitHub       GitHub    `yaml:"github"`
 	Repos        []string  `yaml:"repos" desc:"repositories that are served, as patterns of owner/name (acme/*, acme/infra-*); all others are refused"`
 	AllowForks   bool      `yaml:"allow_forks" default:"false" desc:"plan pull requests from forks too. A plan runs the pull request's code with this server's credentials: leave it off unless every fork is trusted"`
-	Store        string    `yaml:"store" desc:"where records are kept: bolt://FILE. Default: weir.db in data_dir"`
+	Store        string    `yaml:"store" desc:"where records are kept: bolt://FILE, for one server, or dynamodb://TABLE?region=REGION (also &endpoint=URL), for any number of them. Default: weir.db in data_dir"`
 	Artifacts    string    `yaml:"artifacts" desc:"where plan files and logs are kept, sealed: file://DIR or s3://BUCKET?region=REGION (also &endpoint=URL&use_path_style=true for a server that speaks S3). Default: artifacts in data_dir"`
+	Dispatch     string    `yaml:"dispatch" desc:"queue that spreads the work over several servers: sqs://QUEUE.fifo?region=REGION (also &endpoint=URL). Without it they look into the store every few seconds"`
 	SealKey      string    `yaml:"seal_key" desc:"what seals them: file://FILE (32 random bytes, made at the first start) or awskms://KEY?region=REGION. Default: seal.key in data_dir"`
 	Terraform    Terraform `yaml:"terraform"`
 	Drift        Drift     `yaml:"drift"`
@@ -147,8 +148,16 @@ func (c *Config) finish(origin func(key string) string) []string {
 			*d.key = d.value
 		}
 	}
-	if _, err := c.BoltFile(); err != nil {
+	if scheme, rest, ok := strings.Cut(c.Store, "://"); !ok || rest == "" || scheme != "bolt" && scheme != "dynamodb" {
+		complain("store", "%q is neither bolt://FILE nor dynamodb://TABLE?region=REGION", c.Store)
+	} else if _, err := c.BoltFile(); err != nil && scheme == "bolt" {
 		complain("store", "%v", err)
+	}
+	if c.Dispatch != "" && !strings.HasPrefix(c.Dispatch, "sqs://") {
+		complain("dispatch", "%q is not sqs://QUEUE.fifo?region=REGION", c.Dispatch)
+	}
+	if c.Dispatch != "" && !c.Shared() {
+		complain("dispatch", "spreads the work of several servers, which needs a store that they share: dynamodb://")
 	}
 	if why := badPlace(c.Artifacts, "s3"); why != "" {
 		complain("artifacts", "%s; write file:///DIR, file://./DIR or s3://BUCKET?region=REGION", why)
@@ -210,16 +219,15 @@ func (c *Config) finish(origin func(key string) string) []string {
 
 // BoltFile is the file of the embedded store. In its URL % is %25.
 func (c *Config) BoltFile() (string, error) {
-	file, ok := strings.CutPrefix(c.Store, "bolt://")
-	if !ok || file == "" {
-		return "", fmt.Errorf("%q is not supported; this version has the embedded store, bolt://FILE", c.Store)
-	}
-	path, err := url.PathUnescape(file)
+	path, err := url.PathUnescape(strings.TrimPrefix(c.Store, "bolt://"))
 	if err != nil {
 		return "", fmt.Errorf("%q: write %%25 for %% in a path", c.Store)
 	}
 	return path, nil
 }
+
+// Shared says that several servers may use the store.
+func (c *Config) Shared() bool { return strings.HasPrefix(c.Store, "dynamodb://") }
 
 // WebhookSecrets are all secrets that a delivery may be signed with.
 func (c *Config) WebhookSecrets() []Secret {
