@@ -56,6 +56,9 @@ func (s *session) send(ctx context.Context, c Call) (*github.Response, error) {
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return nil, &stalledError{}
 	}
+	if errors.As(err, new(*github.AcceptedError)) {
+		return resp, nil // 202: GitHub does it soon after, which is what was asked for
+	}
 	return resp, err
 }
 
