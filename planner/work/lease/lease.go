@@ -84,10 +84,9 @@ func (t Table) Keep(ctx context.Context, id string, h Holder, began time.Time, f
 		try, cancel := context.WithDeadline(ctx, last)
 		lost, err := t.renew(try, id, h)
 		cancel()
-		if ctx.Err() != nil {
-			break
-		}
 		switch {
+		case ctx.Err() != nil:
+			continue
 		case lost:
 			return fmt.Errorf("renew the lease of %s: another holds it", id)
 		case err == nil:
