@@ -20,6 +20,9 @@ import (
 // after its effect: "7,1".
 const dieEnv = "INTEGRATION_DIE"
 
+// leaseEnv is how long a worker of a weir that is a process may be silent.
+const leaseEnv = "INTEGRATION_LEASE"
+
 // dieServe is weir, which kills itself at the commit that dieEnv names.
 func dieServe(ctx context.Context) error {
 	var at, after int
@@ -28,9 +31,13 @@ func dieServe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := server.New(ctx, cfg, os.Environ(), "test", slog.New(slog.NewTextHandler(os.Stderr, nil)), func(inner store.Store) store.Store {
+	options := []server.Option{server.WithStore(func(inner store.Store) store.Store {
 		return &dier{Faulty: &storetest.Faulty{Store: inner}, at: at, after: after == 1}
-	})
+	})}
+	if lease, err := time.ParseDuration(os.Getenv(leaseEnv)); err == nil {
+		options = append(options, server.WithLease(lease))
+	}
+	s, err := server.New(ctx, cfg, os.Environ(), "test", slog.New(slog.NewTextHandler(os.Stderr, nil)), options...)
 	if err != nil {
 		return err
 	}

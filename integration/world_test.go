@@ -58,7 +58,7 @@ type world struct {
 	url  string
 	log  *lockedBuffer
 	stop func() // ends weir kindly
-	wrap []func(store.Store) store.Store
+	options []server.Option
 	proc *exec.Cmd
 }
 
@@ -79,7 +79,7 @@ func newWorld(t *testing.T, s setup) *world {
 	needTerraform(t)
 	w := &world{t: t, dir: t.TempDir(), log: &lockedBuffer{}}
 	if s.store != nil {
-		w.wrap = append(w.wrap, s.store)
+		w.options = append(w.options, server.WithStore(s.store))
 	}
 	s.sandbox.Dir = filepath.Join(w.dir, "github")
 	if !s.token {
@@ -178,7 +178,7 @@ func (w *world) start() {
 	w.t.Helper()
 	cfg, _, err := config.Load("", w.env)
 	w.do(err)
-	srv, err := server.New(w.t.Context(), cfg, w.env, "test", slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: cfg.Level()})), w.wrap...)
+	srv, err := server.New(w.t.Context(), cfg, w.env, "test", slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: cfg.Level()})), w.options...)
 	w.do(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -103,10 +103,31 @@ type misuse struct{ error }
 func (misuse) Misused() bool   { return true }
 func (m misuse) Unwrap() error { return m.error }
 
+// Option is for tests: it changes what no configuration does.
+type Option func(*settings)
+
+type settings struct {
+	wrap  func(store.Store) store.Store
+	lease time.Duration
+}
+
+// WithStore has wrap stand between weir and its store.
+func WithStore(wrap func(store.Store) store.Store) Option {
+	return func(s *settings) { s.wrap = wrap }
+}
+
+// WithLease makes a worker dead that has not moved for so long.
+func WithLease(d time.Duration) Option {
+	return func(s *settings) { s.lease = d }
+}
+
 // New builds the server from its parts, in the order in which they depend on
-// each other, and listens. Nobody else calls an adapter's constructor. Each of
-// wrap stands between weir and its store: tests make the store fail with it.
-func New(ctx context.Context, cfg *config.Config, environ []string, version string, log *slog.Logger, wrap ...func(store.Store) store.Store) (s *Server, err error) {
+// each other, and listens. Nobody else calls an adapter's constructor.
+func New(ctx context.Context, cfg *config.Config, environ []string, version string, log *slog.Logger, options ...Option) (s *Server, err error) {
+	o := settings{lease: lease}
+	for _, option := range options {
+		option(&o)
+	}
 	s = &Server{cfg: cfg, log: log, version: version}
 	defer func() {
 		if err != nil {
@@ -122,11 +143,11 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		return s, err
 	}
 	s.onClose("store", db.Close)
-	for _, w := range wrap {
-		db = w(db)
+	if o.wrap != nil {
+		db = o.wrap(db)
 	}
 	s.store = db
-	s.queue = &work.Queue{Store: db, Worker: workerName(), Exclusive: !cfg.Shared(), Lease: lease, Drain: drainPlans, Log: log}
+	s.queue = &work.Queue{Store: db, Worker: workerName(), Exclusive: !cfg.Shared(), Lease: o.lease, Drain: drainPlans, Log: log}
 	s.locks = &locks.Locks{Store: db, Grant: s.grant}
 
 	artifacts, err := artifact.Open(ctx, artifact.Config{Bucket: cfg.Artifacts, SealKey: cfg.SealKey})
