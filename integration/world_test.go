@@ -51,15 +51,15 @@ const (
 
 // world is a sandbox and a weir that serves it.
 type world struct {
-	t    *testing.T
-	box  *sandbox.Sandbox
-	dir  string
-	env  []string // of weir
-	url  string
-	log  *lockedBuffer
-	stop func() // ends weir kindly
+	t       *testing.T
+	box     *sandbox.Sandbox
+	dir     string
+	env     []string // of weir
+	url     string
+	log     *lockedBuffer
+	stop    func() // ends weir kindly
 	options []server.Option
-	proc *exec.Cmd
+	proc    *exec.Cmd
 }
 
 // setup says what differs from the usual world.
