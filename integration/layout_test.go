@@ -56,7 +56,7 @@ var layout = map[string][]string{
 	"planner/checkout/...":  {"planner/checkout/..."},
 	"planner/terraform/...": {"planner/terraform/..."},
 	"planner/artifact/...":  {"planner/artifact/..."},
-	"planner/work":          {"store"},
+	"planner/work/...":      {"store", "planner/work/..."},
 
 	"drift":              {"planner/...", "locks", "store"},
 	"templates":          {"planner/...", "policy", "templates/markdown"},
@@ -64,8 +64,9 @@ var layout = map[string][]string{
 
 	"server": {
 		"webhook", "policy", "store/...", "locks", "planner/...", "drift", "templates",
-		"server/config", "server/github",
+		"server/config", "server/desk", "server/github",
 	},
+	"server/desk":       {"webhook", "planner/work", "planner/result"},
 	"server/config":     {},
 	"server/github/...": {"planner/result", "planner/record", "planner/scope", "policy", "server/github/..."},
 

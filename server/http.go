@@ -65,7 +65,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request) {
 		if self := s.self.Load(); self != nil {
 			d.Self = *self
 		}
-		jobs, ignored := d.jobsFor(event)
+		jobs, ignored := d.Jobs(event)
 		if len(jobs) == 0 {
 			text = "nothing to do: " + ignored
 			break

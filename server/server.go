@@ -30,6 +30,7 @@ import (
 	"weir/planner/work"
 	"weir/policy"
 	"weir/server/config"
+	"weir/server/desk"
 	"weir/server/github"
 	"weir/store"
 	"weir/templates"
@@ -59,7 +60,7 @@ type Server struct {
 	runs     *run.Runs
 	github   *github.Client
 	receiver webhook.Receiver
-	desk     desk
+	desk     desk.Desk
 	self     atomic.Pointer[string] // weir's own login, once GitHub has told it
 	metrics  *metrics
 	pages    *templates.Pages
@@ -207,7 +208,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	if s.pages, err = templates.NewPages(); err != nil {
 		return s, err
 	}
-	s.desk = desk{Serves: cfg.Serves, Names: cfg.CommandNames}
+	s.desk = desk.Desk{Serves: cfg.Serves, Names: cfg.CommandNames}
 
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return s, fmt.Errorf("listen: %w", err)

@@ -1,4 +1,6 @@
-package server
+// Package desk says which jobs follow from an event. It is pure: it asks nobody
+// and remembers nothing.
+package desk
 
 import (
 	"fmt"
@@ -10,8 +12,8 @@ import (
 	"weir/webhook"
 )
 
-// desk is what jobsFor has to know beside the event itself.
-type desk struct {
+// Desk is what has to be known beside the event itself.
+type Desk struct {
 	Serves func(repo string) bool
 	Names  []string // first words of commands
 	Self   string   // weir's own login; "" where it is not known
@@ -20,9 +22,9 @@ type desk struct {
 // marker begins every comment that weir writes.
 const marker = "<!-- weir "
 
-// jobsFor says what follows from an event. It is pure. Where nothing follows,
+// Jobs says what follows from an event. It is pure. Where nothing follows,
 // it says why.
-func (d desk) jobsFor(e webhook.Event) (jobs []work.Job, ignored string) {
+func (d Desk) Jobs(e webhook.Event) (jobs []work.Job, ignored string) {
 	if e.Ignored != "" {
 		return nil, e.Ignored
 	}
@@ -78,7 +80,7 @@ var planning = map[string]string{
 	"converted_to_draft": "draft",
 }
 
-func (d desk) pullRequest(e webhook.Event) ([]work.Job, string) {
+func (d Desk) pullRequest(e webhook.Event) ([]work.Job, string) {
 	if e.Action == "closed" {
 		trigger := "close"
 		if e.Merged {
@@ -106,7 +108,7 @@ var kinds = map[webhook.Verb]work.Kind{
 	webhook.Help:    work.Help,
 }
 
-func (d desk) comment(e webhook.Event) ([]work.Job, string) {
+func (d Desk) comment(e webhook.Event) ([]work.Job, string) {
 	author := e.Comment.Author
 	switch {
 	case d.Self != "" && strings.EqualFold(author.Login, d.Self), strings.HasPrefix(e.Comment.Body, marker):
@@ -127,14 +129,14 @@ func (d desk) comment(e webhook.Event) ([]work.Job, string) {
 	return jobs, ""
 }
 
-func (d desk) review(e webhook.Event) ([]work.Job, string) {
+func (d Desk) review(e webhook.Event) ([]work.Job, string) {
 	if e.Review.State == "commented" && e.Action == "submitted" {
 		return nil, "a review that only comments decides nothing"
 	}
 	return []work.Job{{Kind: work.Gate, Trigger: "review", Actor: e.Review.Author.Login}}, ""
 }
 
-func (d desk) checkRun(e webhook.Event) ([]work.Job, string) {
+func (d Desk) checkRun(e webhook.Event) ([]work.Job, string) {
 	kind := work.Plan
 	switch {
 	case e.CheckRun.Name != result.CheckPlan && e.CheckRun.Name != result.CheckApply:

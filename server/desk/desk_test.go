@@ -1,4 +1,4 @@
-package server
+package desk
 
 import (
 	"strings"
@@ -11,8 +11,8 @@ import (
 	"weir/webhook"
 )
 
-func TestJobsFor(t *testing.T) {
-	d := desk{Serves: func(repo string) bool { return repo == "acme/app" }, Names: []string{"weir", "atlantis"}, Self: "weir-bot[bot]"}
+func TestJobs(t *testing.T) {
+	d := Desk{Serves: func(repo string) bool { return repo == "acme/app" }, Names: []string{"weir", "atlantis"}, Self: "weir-bot[bot]"}
 	alice := webhook.Actor{Login: "alice"}
 	comment := func(author webhook.Actor, body string) webhook.Event {
 		return webhook.Event{Name: "issue_comment", Action: "created", Repo: "acme/app", Pull: 7, Sender: author, Comment: &webhook.Comment{ID: 5, Body: body, Author: author}}
@@ -70,7 +70,7 @@ func TestJobsFor(t *testing.T) {
 		{"not served, merge queue", webhook.Event{Name: "merge_group", Repo: "acme/app-infra", Head: "abc"}, nil, "not served"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ignored := d.jobsFor(tt.event)
+			got, ignored := d.Jobs(tt.event)
 			for i := range tt.want {
 				if tt.want[i].Repo == "" {
 					tt.want[i].Repo = "acme/app"
