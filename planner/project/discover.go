@@ -300,7 +300,7 @@ func (s *Set) add(p Project) *inputs {
 // complete fills in what the files say of a project, and returns what it is
 // made of.
 func (s *Set) complete(p *Project) *inputs {
-	p.Backend, p.Modules, p.Refused = "", nil, ""
+	p.Backend, p.State, p.Modules, p.Refused = "", "", nil, ""
 	seen, todo := map[string]bool{p.Dir: true}, []string{p.Dir}
 	var via []string
 	for len(todo) > 0 {
@@ -310,7 +310,7 @@ func (s *Set) complete(p *Project) *inputs {
 			continue
 		}
 		if n.dir == p.Dir {
-			p.Backend = n.Backend
+			p.Backend, p.State = n.Backend, n.State(p.Workspace)
 		} else {
 			p.Modules = append(p.Modules, n.dir)
 		}

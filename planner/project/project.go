@@ -25,6 +25,7 @@ type Project struct {
 	VarFiles         []string // relative to Dir, in order; never outside the checkout
 	DependsOn        []string // IDs of the projects to be planned and applied before this one
 	Backend          string   // type of the backend block, "cloud" for a cloud block, "" for none
+	State            string   // names its Terraform state, as in "s3://bucket/env:/blue/key"; "" where the configuration does not show it literally
 	Modules          []string // directories of local modules it calls at any depth, sorted, without Dir
 	Deleted          bool     // the base has it, the checkout has not
 

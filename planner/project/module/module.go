@@ -24,6 +24,10 @@ type Module struct {
 	Content  bool   // has provider configurations, resources, data or module calls
 	Calls    []Call
 	Problems []Problem
+
+	backends []backend
+	files    map[string]bool // names of all that were added
+	unread   bool            // one of them is not known at all
 }
 
 // Call is a local module call.
@@ -84,12 +88,19 @@ func IsTest(name string) bool {
 	return strings.HasSuffix(name, ".tftest.hcl") || strings.HasSuffix(name, ".tofutest.hcl")
 }
 
-// Add reads one more file of the directory. Of backends the last one read
-// counts.
+// Add reads one more file of the directory. Of backends the last one of an
+// override file counts, or else the last one read.
 func (m *Module) Add(name string, data []byte) {
-	if body := m.parse(name, data); body != nil {
-		m.add(name, body)
+	if m.files == nil {
+		m.files = map[string]bool{}
 	}
+	m.files[name] = true
+	body := m.parse(name, data)
+	if body == nil {
+		m.unread = true
+		return
+	}
+	m.add(name, body)
 }
 
 func (m *Module) problem(file string, line int, format string, args ...any) {
@@ -149,11 +160,8 @@ func (m *Module) add(name string, body hcl.Body) {
 			inner, _, diags := block.Body.PartialContent(settings)
 			m.tell(name, diags)
 			for _, b := range inner.Blocks {
-				if b.Type == "cloud" {
-					m.Backend = "cloud"
-				} else {
-					m.Backend = b.Labels[0]
-				}
+				m.backends = append(m.backends, readBackend(name, b))
+				m.Backend = newest(m.backends).kind
 			}
 		case "module":
 			m.Content = true

@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestAdd(t *testing.T) {
@@ -72,7 +75,7 @@ func TestAdd(t *testing.T) {
 		if test.name == "no text" {
 			got.Problems = got.Problems[:min(1, len(got.Problems))]
 		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
+		if diff := cmp.Diff(test.want, got, cmpopts.IgnoreUnexported(Module{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
@@ -84,7 +87,7 @@ func TestAddSeveralFiles(t *testing.T) {
 	got.Add("a.tf", []byte("module \"m\" {\n  source = \"./x\"\n}\n"))
 	got.Add("a_override.tf", []byte("terraform {\n  backend \"local\" {}\n}\nmodule \"m\" {\n  source = \"./y\"\n}\n"))
 	want := Module{Backend: "local", Content: true, Calls: []Call{{"a.tf", 2, "./x", false}, {"a_override.tf", 5, "./y", false}}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Module{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -218,6 +221,8 @@ func TestLargeFileIsRead(t *testing.T) {
 // problem has a text.
 func FuzzAdd(f *testing.F) {
 	f.Add("terraform {\n  backend \"s3\" {}\n}\n", false)
+	f.Add("terraform {\n  backend \"s3\" {\n    bucket = \"b\"\n    key = \"k\"\n    endpoints = { s3 = \"http://h\" }\n  }\n}\n", false)
+	f.Add(`{"terraform": {"cloud": {"organization": "o", "workspaces": {"name": "n"}}}}`, true)
 	f.Add("module \"a\" {\n  source = \"../${x}\"\n}\nresource \"a\" \"b\" {}\n", false)
 	f.Add(`{"module": {"a": {"source": "./x"}}, "terraform": [{"cloud": {}}]}`, true)
 	f.Add("run \"a\" {\n  module {\n    source = \"./x\"\n  }\n}\n", false)
@@ -237,6 +242,9 @@ func FuzzAdd(f *testing.F) {
 			if p.Message == "" || p.File != name || p.Line < 0 {
 				t.Errorf("%+v says nothing", p)
 			}
+		}
+		if id := m.State("blue"); len(id) > 512 || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+			t.Errorf("the name of a state: %q", id)
 		}
 		for _, to := range TestCalls("x.tftest.hcl", []byte(text)) {
 			if to == "" {
