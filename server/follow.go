@@ -119,9 +119,9 @@ func (s *Server) needsLog(ctx context.Context, id string) (bool, error) {
 	switch {
 	case err != nil:
 		return true, err
-	case !ok: // not recorded, or forgotten
+	case !ok: // not recorded, or forgotten, or no run has such an id
 		parsed, err := ulid.ParseStrict(id)
-		return err == nil && time.Since(ulid.Time(parsed.Time())) < keepLive, nil //nolint:nilerr // no run has such an id
+		return err == nil && time.Since(ulid.Time(parsed.Time())) < keepLive, nil
 	case !one.Ended.IsZero():
 		return one.Log == "" && time.Since(one.Ended) < keepLive, nil
 	}
