@@ -16,7 +16,7 @@ import (
 
 // signedAs is a signature that nobody checks here; but without one moto takes
 // the caller for the public.
-const signedAs = "AWS4-HMAC-SHA256 Credential=local/20260102/us-east-1/%s/aws4_request, SignedHeaders=host, Signature=0"
+const signedAs = "AWS4-HMAC-SHA256 Credential=local/20260102/%s/%s/aws4_request, SignedHeaders=host, Signature=0"
 
 // TestTerraformsOwnBackend: most states are in S3, locked by an object beside
 // them or by a row in DynamoDB, and terraform reaches both by itself, with the
@@ -190,14 +190,7 @@ func (l lockTable) held() string {
 
 func (l lockTable) call(operation, body string) string {
 	l.t.Helper()
-	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, l.url, strings.NewReader(body))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
-	req.Header.Set("Authorization", fmt.Sprintf(signedAs, "dynamodb"))
-	return answer(l.t, req, http.StatusOK)
+	return awsCall(l.t, l.url, "dynamodb", "DynamoDB_20120810."+operation, body)
 }
 
 // bucket is an S3 bucket, spoken to as plainly as moto lets one.
@@ -224,12 +217,25 @@ func (b bucket) call(method, object, body string) string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", fmt.Sprintf(signedAs, "s3"))
+	req.Header.Set("Authorization", fmt.Sprintf(signedAs, "us-east-1", "s3"))
 	want := http.StatusOK
 	if method == http.MethodDelete {
 		want = http.StatusNoContent
 	}
 	return answer(b.t, req, want)
+}
+
+// awsCall makes a call by hand.
+func awsCall(t *testing.T, server, service, target, body string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	req.Header.Set("X-Amz-Target", target)
+	req.Header.Set("Authorization", fmt.Sprintf(signedAs, "eu-west-1", service))
+	return answer(t, req, http.StatusOK)
 }
 
 // answer does a request and returns the body of its answer.

@@ -5,7 +5,7 @@ output "weir_environment" {
       WEIR_STORE     = "dynamodb://${aws_dynamodb_table.weir.name}?region=${local.region}"
       WEIR_ARTIFACTS = "s3://${aws_s3_bucket.artifacts.id}?region=${local.region}"
     },
-    var.create_queue ? { WEIR_DISPATCH = "sqs://${replace(aws_sqs_queue.work[0].url, "https://", "")}?region=${local.region}" } : {},
+    var.create_queue ? { WEIR_DISPATCH = "sqs://${aws_sqs_queue.work[0].name}?region=${local.region}" } : {},
     var.create_seal_key ? { WEIR_SEAL_KEY = "awskms:///${aws_kms_key.seal[0].arn}?region=${local.region}" } : {},
   )
 }

@@ -4,6 +4,8 @@
 data "aws_iam_policy_document" "weir" {
   # Transactions need the rights of their parts: TransactGetItems that of
   # GetItem, TransactWriteItems those of PutItem, DeleteItem, ConditionCheckItem.
+  # DeleteItem is also how /readyz tries whether the table takes writes: of an
+  # item that does not exist.
   statement {
     sid = "Records"
     actions = [
@@ -28,6 +30,7 @@ data "aws_iam_policy_document" "weir" {
     resources = ["${aws_s3_bucket.artifacts.arn}/*"]
   }
 
+  # Without it S3 would not tell a missing object from a forbidden one.
   statement {
     sid       = "ListArtifacts"
     actions   = ["s3:ListBucket"]
@@ -52,6 +55,7 @@ data "aws_iam_policy_document" "weir" {
       actions = [
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",
+        "sqs:GetQueueUrl",
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
       ]

@@ -6,11 +6,13 @@ resource "aws_sqs_queue" "work" {
   name                        = "${var.name}.fifo"
   fifo_queue                  = true
   content_based_deduplication = false
-  visibility_timeout_seconds  = var.queue_visibility_seconds
-  message_retention_seconds   = 345600
-  receive_wait_time_seconds   = 20
-  sqs_managed_sse_enabled     = true
-  tags                        = var.tags
+  # weir says itself for how long it takes a message, and extends that.
+  visibility_timeout_seconds = 30
+  receive_wait_time_seconds  = 20
+  # News are old after a day: replicas have looked into the table long since.
+  message_retention_seconds = 86400
+  sqs_managed_sse_enabled   = true
+  tags                      = var.tags
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead[0].arn

@@ -4,8 +4,8 @@ variable "name" {
   default     = "weir"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name))
-    error_message = "The name must be 2 to 20 lower-case letters, digits and hyphens, and begin with a letter, so that it fits a bucket's name together with account and region."
+    condition     = can(regex("^[a-z][a-z0-9-]{2,19}$", var.name))
+    error_message = "The name must be 3 to 20 lower-case letters, digits and hyphens, and begin with a letter, so that it fits a bucket's name together with account and region."
   }
 }
 
@@ -43,25 +43,14 @@ variable "create_queue" {
   default     = true
 }
 
-variable "queue_visibility_seconds" {
-  description = "For how long a message that one replica took is hidden from the others. The replica that works on it extends this again and again, so it is not the longest time of a job."
-  type        = number
-  default     = 60
-
-  validation {
-    condition     = var.queue_visibility_seconds >= 30 && var.queue_visibility_seconds <= 43200
-    error_message = "Between 30 seconds and SQS's limit of 12 hours (43200)."
-  }
-}
-
 variable "queue_max_receives" {
-  description = "After how many attempts a message goes to the dead-letter queue. The job stays in the table whatever happens to its message."
+  description = "After how many times of being received a message goes to the dead-letter queue. A replica without room, or without the table, gives messages back, and that counts too. The job stays in the table whatever happens to its message."
   type        = number
-  default     = 5
+  default     = 20
 
   validation {
-    condition     = var.queue_max_receives >= 2 && var.queue_max_receives <= 1000
-    error_message = "Between 2 and 1000: with 1 a single restart of a replica would send messages to the dead-letter queue."
+    condition     = var.queue_max_receives >= 5 && var.queue_max_receives <= 1000
+    error_message = "Between 5 and SQS's limit of 1000: with fewer some restarts of replicas would send messages to the dead-letter queue."
   }
 }
 
