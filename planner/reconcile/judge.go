@@ -61,7 +61,7 @@ func (f facts) judge() (r remedy, ok bool) {
 	if u := f.pull.UpdatedAt; u.After(f.started) && f.now.Sub(u) < onItsWay {
 		return remedy{}, false
 	}
-	if slices.ContainsFunc(f.jobs, func(j work.Job) bool { return j.State == work.Queued || j.State == work.Running }) {
+	if f.busy() {
 		return remedy{}, false
 	}
 	switch {
@@ -74,6 +74,11 @@ func (f facts) judge() (r remedy, ok bool) {
 		return remedy{}, false
 	}
 	return r, true
+}
+
+// busy says whether a job waits or runs.
+func (f facts) busy() bool {
+	return slices.ContainsFunc(f.jobs, func(j work.Job) bool { return j.State == work.Queued || j.State == work.Running })
 }
 
 func (f facts) judgeClosed() (remedy, bool) {
@@ -161,16 +166,25 @@ func (f facts) stuck() string {
 }
 
 // reviewable says whether reviews that weir has not seen could matter: they
-// are asked for only then. GitHub counts whole seconds, so that what comes in
-// the very second of weir's last word is taken for seen: that is nearly always
-// weir's own comment.
+// are asked for only then.
 func (f facts) reviewable() bool {
 	if f.rec == nil || f.pull == nil || !f.served || f.rec.Head != f.pull.Head || f.rec.Failure != "" || f.rec.ToldJob == "" ||
 		len(f.rec.Waiting) > 0 || len(f.rec.Left()) == 0 {
 		return false
 	}
 	here := f.pull.Open && !f.rec.Closed || !f.pull.Open && unapplied(*f.rec)
-	return here && f.pull.UpdatedAt.After(f.rec.Updated)
+	return here && f.since(f.pull.UpdatedAt)
+}
+
+// since says whether a time of GitHub's, which counts whole seconds, may be
+// after weir's last word.
+func (f facts) since(t time.Time) bool { return !t.Before(f.rec.Updated.Truncate(time.Second)) }
+
+// gated says whether the gate was asked after that time.
+func (f facts) gated(t time.Time) bool {
+	return slices.ContainsFunc(f.jobs, func(j work.Job) bool {
+		return (j.Kind == work.Gate || j.Kind == work.Apply) && j.State == work.Done && !j.Accepted.Before(t)
+	})
 }
 
 // reviewed says whether there is a review that weir may not have seen. When a
@@ -179,7 +193,7 @@ func (f facts) reviewed() bool {
 	return f.reviewable() && slices.ContainsFunc(f.reviews, func(r policy.Review) bool {
 		switch r.State {
 		case "approved", "changes_requested":
-			return r.Submitted.After(f.rec.Updated)
+			return f.since(r.Submitted) && !f.gated(r.Submitted)
 		case "dismissed":
 			return f.approvedBefore()
 		}
@@ -199,7 +213,7 @@ func (f facts) approvedBefore() bool {
 // something about the pull request itself, such as a draft, and that may have
 // changed since.
 func (f facts) unblocked() bool {
-	if !f.reviewable() || f.rec.Decision == nil {
+	if !f.reviewable() || f.rec.Decision == nil || f.gated(f.pull.UpdatedAt) {
 		return false
 	}
 	missing := f.rec.Decision.Missing()

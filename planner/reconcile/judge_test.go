@@ -171,6 +171,15 @@ func TestJudge(t *testing.T) {
 		{"approved, and weir was not told", func(f *facts) {
 			f.pull.UpdatedAt, f.reviews = later, []policy.Review{{State: "approved", Submitted: later}}
 		}, remedy{work.Gate, "It was reviewed, and weir was not told.", "reviews " + at}},
+		{"approved in the second of weir's last word", func(f *facts) {
+			f.rec.Updated = later.Add(700 * time.Millisecond)
+			f.pull.UpdatedAt, f.reviews = later, []policy.Review{{State: "approved", Submitted: later}}
+		}, remedy{work.Gate, "It was reviewed, and weir was not told.", "reviews " + at}},
+		{"weir was told in that second", func(f *facts) {
+			f.rec.Updated = later.Add(700 * time.Millisecond)
+			f.pull.UpdatedAt, f.reviews = later, []policy.Review{{State: "approved", Submitted: later}}
+			f.jobs = []work.Job{{Kind: work.Gate, State: work.Done, Accepted: later.Add(300 * time.Millisecond)}}
+		}, remedy{}},
 		{"only talked about", func(f *facts) {
 			f.pull.UpdatedAt, f.reviews = later, []policy.Review{{State: "commented", Submitted: later}, {State: "approved", Submitted: looked.Add(-time.Minute)}}
 		}, remedy{}},
@@ -220,7 +229,7 @@ func TestReviewsAreAskedForWhereTheyMatter(t *testing.T) {
 		{"something happened", func(f *facts) { f.pull.UpdatedAt = later }, true},
 		{"in the second of weir's last word", func(f *facts) {
 			f.rec.Updated, f.pull.UpdatedAt = later.Add(700*time.Millisecond), later
-		}, false},
+		}, true},
 		{"it waits for a lock", func(f *facts) {
 			f.pull.UpdatedAt, f.rec.Waiting = later, []record.Waiting{{ID: "prod"}}
 		}, false},

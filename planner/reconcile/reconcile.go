@@ -81,6 +81,9 @@ type Reconciler struct {
 
 	once    sync.Once
 	started time.Time
+	// read is when pull requests had last changed whose reviews were read to
+	// no avail: they need not be read again. It is no more than a saving.
+	read map[string]time.Time
 }
 
 // Report says what a round came to.
@@ -93,7 +96,7 @@ type Report struct {
 
 func (r *Reconciler) init() {
 	r.once.Do(func() {
-		r.started = time.Now().UTC()
+		r.started, r.read = time.Now().UTC(), map[string]time.Time{}
 		if r.Log == nil {
 			r.Log = slog.New(slog.DiscardHandler)
 		}
@@ -155,7 +158,7 @@ func (r *Reconciler) round(ctx context.Context) {
 // their pull requests, as many as the calls of one round suffice for; the next
 // round goes on where this one ended. What fails in one repository keeps none
 // of the others from being looked at; the error tells of all. A used up rate
-// limit ends the round.
+// limit ends the round. There is one Round at a time.
 func (r *Reconciler) Round(ctx context.Context) (Report, error) {
 	r.init()
 	b := &round{Reconciler: r, now: time.Now().UTC()}

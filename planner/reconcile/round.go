@@ -220,7 +220,7 @@ func (b *round) pull(ctx context.Context, f facts) error {
 		}
 		f.pull = &pr
 	}
-	if f.reviewable() {
+	if f.reviewable() && !b.read[pullName(f.repo, f.number)].Equal(f.pull.UpdatedAt) {
 		if err := b.spend(); err != nil {
 			return err
 		}
@@ -230,6 +230,7 @@ func (b *round) pull(ctx context.Context, f facts) error {
 		}
 	}
 	if _, wrong := f.judge(); !wrong {
+		b.remember(f)
 		return nil
 	}
 	version, err := b.refresh(ctx, &f)
@@ -238,9 +239,23 @@ func (b *round) pull(ctx context.Context, f facts) error {
 	}
 	r, wrong := f.judge()
 	if !wrong {
+		b.remember(f)
 		return nil
 	}
 	return b.ask(ctx, f, version, r)
+}
+
+// remember keeps that the reviews of a pull request, which has not changed for
+// a while, ask for nothing.
+func (b *round) remember(f facts) {
+	if !f.reviewable() || f.busy() || b.now.Sub(f.pull.UpdatedAt) <= onItsWay {
+		return
+	}
+	const most = 10_000 // of some hundred bytes
+	if len(b.read) >= most {
+		clear(b.read)
+	}
+	b.read[pullName(f.repo, f.number)] = f.pull.UpdatedAt
 }
 
 // refresh reads again what may have changed in the store since the round

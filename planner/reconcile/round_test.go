@@ -24,13 +24,15 @@ import (
 func TestI10_WhatWasMissedIsPutRight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		for n := 1; n <= 7; n++ {
+		for n := 1; n <= 8; n++ {
 			w.put("acme/app", n, nil)
+		}
+		w.put("acme/app-infra", 1, nil)
+		pass(time.Second)
+		for n := 1; n <= 7; n++ {
 			w.planned("acme/app", n, fmt.Sprintf("p%d", n))
 		}
-		w.put("acme/app", 8, nil)
 		w.planned("acme/app", 8, "p1") // waits for #1
-		w.put("acme/app-infra", 1, nil)
 		w.planned("acme/app-infra", 1, "p1")
 		before := w.reconciler()
 		if report := w.round(before); len(report.Asked) > 0 {
@@ -85,10 +87,14 @@ func TestI10_WhatWasMissedIsPutRight(t *testing.T) {
 		}
 
 		// The jobs wait, or have just been done without changing anything: nothing is asked for twice.
-		for range 2 {
+		for i := range 3 {
 			pass(10 * time.Minute)
+			w.calls = nil
 			if report := w.round(r); len(report.Asked) > 0 {
 				t.Errorf("asked again: %q", report.Asked)
+			}
+			if reviews := slices.Contains(w.calls, "reviews acme/app#5"); reviews != (i == 0) {
+				t.Errorf("round %d read the reviews of what has not changed: %t", i+2, reviews)
 			}
 			w.work()
 		}

@@ -52,7 +52,7 @@ type asked struct {
 func (r *Reconciler) claim(ctx context.Context, gap time.Duration) (mine bool, last time.Time, err error) {
 	key := store.Key{Partition: inState, Sort: "round"}
 	var newest slot
-	version, err := r.read(ctx, key, &newest)
+	version, err := r.get(ctx, key, &newest)
 	if err != nil {
 		return false, last, fmt.Errorf("claim the round: %w", err)
 	}
@@ -76,7 +76,7 @@ func (r *Reconciler) claim(ctx context.Context, gap time.Duration) (mine bool, l
 func stateKey() store.Key { return store.Key{Partition: inState, Sort: "state"} }
 
 func (r *Reconciler) state(ctx context.Context) (s state, version store.Version, err error) {
-	version, err = r.read(ctx, stateKey(), &s)
+	version, err = r.get(ctx, stateKey(), &s)
 	return s, version, err
 }
 
@@ -93,8 +93,8 @@ func (r *Reconciler) putState(ctx context.Context, s state, version store.Versio
 	return nil
 }
 
-// read decodes one record; one that is not there leaves into as it is.
-func (r *Reconciler) read(ctx context.Context, key store.Key, into any) (store.Version, error) {
+// get decodes one record; one that is not there leaves into as it is.
+func (r *Reconciler) get(ctx context.Context, key store.Key, into any) (store.Version, error) {
 	rows, err := r.Store.Get(ctx, key)
 	if err != nil {
 		return 0, fmt.Errorf("read %s: %w", key, err)
