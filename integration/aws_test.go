@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"weir/integration/services"
@@ -28,7 +29,7 @@ func TestTerraformsOwnBackend(t *testing.T) {
 			if b.name() == "lock file" {
 				needLockFiles(t)
 			}
-			bucket := newBucket(t, "acme-states-"+strings.ReplaceAll(b.name(), " ", "-"))
+			bucket := newBucket(t, ownName("states"))
 			b, dynamo := b.made(t, bucket)
 			main := func(value string) string {
 				return fmt.Sprintf(`terraform {
@@ -161,7 +162,7 @@ type lockTable struct {
 func (lockTable) name() string { return "lock table" }
 
 func (lockTable) made(t *testing.T, states bucket) (backend, string) {
-	l := lockTable{t: t, states: states, url: services.Dynamo(t), table: "terraform-locks-" + filepath.Base(t.TempDir())}
+	l := lockTable{t: t, states: states, url: services.Dynamo(t), table: ownName("terraform-locks")}
 	l.call("CreateTable", fmt.Sprintf(`{"TableName": %q, "BillingMode": "PAY_PER_REQUEST",
 		"AttributeDefinitions": [{"AttributeName": "LockID", "AttributeType": "S"}],
 		"KeySchema": [{"AttributeName": "LockID", "KeyType": "HASH"}]}`, l.table))
@@ -192,6 +193,12 @@ func (l lockTable) call(operation, body string) string {
 	l.t.Helper()
 	return awsCall(l.t, l.url, "dynamodb", "DynamoDB_20120810."+operation, body)
 }
+
+var owned atomic.Int64
+
+// ownName is a name that no other test has: they share one DynamoDB and one
+// moto.
+func ownName(what string) string { return fmt.Sprintf("weir-%s-%d", what, owned.Add(1)) }
 
 // bucket is an S3 bucket, spoken to as plainly as moto lets one.
 type bucket struct {
