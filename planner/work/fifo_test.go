@@ -3,10 +3,14 @@ package work
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"weir/store"
 )
 
 var errDown = errors.New("the queue of messages is down")
@@ -15,7 +19,7 @@ var errDown = errors.New("the queue of messages is down")
 type letter struct {
 	line  string
 	until time.Time // hidden from all until then
-	owner *mailbox  // who received it last
+	owner *mortal   // who has it
 }
 
 // fifo is what SQS FIFO is to replicas: a message at a time for each line, in
@@ -27,8 +31,6 @@ type fifo struct {
 	down    bool
 	lose    bool // takes messages and never hands them out
 	double  bool // hands out each twice, at the same time
-	sent    int
-	got     int
 }
 
 // mailbox is a fifo as one replica sees it; a dead one does nothing any more.
@@ -51,7 +53,6 @@ func (m mailbox) Send(_ context.Context, line, id string) error {
 	if m.down || m.dead.Load() {
 		return errDown
 	}
-	m.sent++
 	if m.lose || m.ids[id] {
 		return nil
 	}
@@ -87,30 +88,16 @@ func (m mailbox) take() (string, error) {
 	}
 	busy := map[string]bool{}
 	for _, l := range m.letters {
-		free := !time.Now().Before(l.until)
-		if free && (!busy[l.line] || m.double) {
-			l.owner, l.until = &m, time.Now().Add(hidden)
-			m.got++
-			go m.extend(l)
+		if l.owner != nil && l.owner.dead.Load() { // who lives extends it
+			l.owner, l.until = nil, time.Now().Add(hidden)
+		}
+		if l.owner == nil && !time.Now().Before(l.until) && (!busy[l.line] || m.double) {
+			l.owner = m.mortal
 			return l.line, nil
 		}
 		busy[l.line] = true
 	}
 	return "", nil
-}
-
-// extend keeps a letter hidden for as long as its owner lives and has it.
-func (m *mailbox) extend(l *letter) {
-	for {
-		pass(hidden / 3)
-		m.mu.Lock()
-		if l.owner != m || m.dead.Load() || m.down {
-			m.mu.Unlock()
-			return
-		}
-		l.until = time.Now().Add(hidden)
-		m.mu.Unlock()
-	}
 }
 
 func (m mailbox) Done(line string)   { m.let(line, true) }
@@ -123,7 +110,7 @@ func (m mailbox) let(line string, done bool) {
 		return
 	}
 	m.letters = slices.DeleteFunc(m.letters, func(l *letter) bool {
-		if l.line != line || l.owner == nil || l.owner.mortal != m.mortal {
+		if l.line != line || l.owner != m.mortal {
 			return false
 		}
 		l.owner, l.until = nil, time.Time{}
@@ -138,19 +125,31 @@ type replica struct {
 	stop func()
 }
 
-// cluster starts replicas on one store, with news unless f is nil.
-func cluster(t *testing.T, n, workers int, f *fifo, s *mortal, do func(q *Queue, ctx context.Context, j Job) error) []*replica {
+// cluster starts replicas on one store, with news if f is not nil. Each does at
+// most so many jobs at once.
+func cluster(t *testing.T, s store.Store, f *fifo, n, workers int, do func(ctx context.Context, q *Queue, j Job) error) []*replica {
 	t.Helper()
-	var all []*replica
-	for range n {
+	all := make([]*replica, n)
+	for i := range all {
 		m := &mortal{Store: s}
-		q := &Queue{Store: m, Lease: 30 * time.Second}
+		q := &Queue{Store: m, Worker: fmt.Sprint("r", i), Drain: time.Second}
 		if f != nil {
 			q.Dispatch = mailbox{f, m}
 		}
-		stop := start(t, q, workers, func(ctx context.Context, j Job) error { return do(q, ctx, j) })
-		all = append(all, &replica{m, q, stop})
+		all[i] = &replica{mortal: m, q: q}
+		all[i].stop = sync.OnceFunc(start(t, q, workers, func(ctx context.Context, j Job) error { return do(ctx, q, j) }))
 	}
-	t.Cleanup(func() {})
 	return all
+}
+
+func stopAll(all []*replica) {
+	for _, r := range all {
+		r.stop()
+	}
+}
+
+// everyWay runs a test without news and with.
+func everyWay(t *testing.T, test func(t *testing.T, f *fifo)) {
+	t.Run("polls", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, nil) }) })
+	t.Run("news", func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, &fifo{}) }) })
 }

@@ -356,6 +356,7 @@ func crash(t *testing.T, exclusive bool, fault storetest.Fault, dies int) {
 type world struct {
 	t     *testing.T
 	store store.Store
+	news  *fifo // nil: none
 	procs []*process
 	sent  map[string]Job
 	acked map[string]bool
@@ -374,6 +375,9 @@ type process struct {
 func (w *world) start() {
 	p := &process{mortal: &mortal{Store: w.store}}
 	p.q = &Queue{Store: p.mortal, Lease: 30 * time.Second}
+	if w.news != nil {
+		p.q.Dispatch = mailbox{w.news, p.mortal}
+	}
 	p.stop = start(w.t, p.q, 2, func(ctx context.Context, j Job) error { return w.do(ctx, p, j) })
 	w.procs = append(w.procs, p)
 }
@@ -417,8 +421,12 @@ func TestI5_Model(t *testing.T) {
 				Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Narrow: rapid.Bool().Draw(t, "narrow"), Wait: rapid.IntRange(0, 20).Draw(t, "wait"),
 			}
 		}), 1, 40).Draw(rt, "steps")
+		news := rapid.SampledFrom([]*fifo{nil, {}, {lose: true}, {double: true}, {down: true}}).Draw(rt, "news")
+		if news != nil {
+			news = &fifo{lose: news.lose, double: news.double, down: news.down}
+		}
 		synctest.Test(t, func(t *testing.T) {
-			w := &world{t: t, store: storetest.Memory(), sent: map[string]Job{}, acked: map[string]bool{}, doing: map[int]*process{}, done: map[string]int{}}
+			w := &world{t: t, store: storetest.Memory(), news: news, sent: map[string]Job{}, acked: map[string]bool{}, doing: map[int]*process{}, done: map[string]int{}}
 			w.start()
 			crashes := 0
 			for n, s := range steps {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -102,6 +103,8 @@ func Open(ctx context.Context, rawURL string) (*Queue, error) {
 	}
 	q := &Queue{where: where, url: where.url, held: map[string]holding{}}
 	q.client = sqs.NewFromConfig(cfg, func(o *sqs.Options) {
+		// A job waits for Send, and where SQS fails the store does as well.
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 2, 300*time.Millisecond })
 		if where.endpoint != "" {
 			o.BaseEndpoint = aws.String(where.endpoint)
 		}
