@@ -3,12 +3,11 @@ package locks
 import (
 	"slices"
 	"time"
-
-	"weir/store"
 )
 
 // room is how much fits into one commit.
 type room struct {
+	max      int // writes
 	perGrant int // writes for telling one pull request
 	also     int // the caller's own writes, in the last step
 }
@@ -29,11 +28,11 @@ func (r room) fits(s step) bool {
 	if s.draft.over {
 		return false
 	}
-	if n+len(s.draft.changed()) <= store.MaxWrites {
+	if n+len(s.draft.changed()) <= r.max {
 		return true
 	}
 	parts, err := s.draft.intent()
-	return err == nil && len(parts) <= maxParts && n+len(parts) <= store.MaxWrites
+	return err == nil && len(parts) <= maxParts && n+len(parts) <= r.max
 }
 
 // Every step leaves nobody waiting who could be served, and counts on finding

@@ -72,15 +72,15 @@ func (d *draft) intent() ([][]byte, error) {
 }
 
 // writes returns what makes the draft true beside others writes in the same
-// commit: the head row and the rows that changed, or an intent with these.
-func (d *draft) writes(others int) ([]store.Write, error) {
+// commit of at most most: the head row and the rows that changed, or an intent with these.
+func (d *draft) writes(others, most int) ([]store.Write, error) {
 	t, changed := d.base, d.changed()
 	body := headBody{Clock: d.now, Seq: t.seq + 1, Sum: t.sum}
 	for _, lock := range changed {
 		body.Sum += body.Seq - t.rows[lock.Key].seq
 	}
 	var writes []store.Write
-	if 1+len(changed)+others <= store.MaxWrites {
+	if 1+len(changed)+others <= most {
 		for _, lock := range changed {
 			w, err := encodeLock(t.repo, lock, body.Seq, t.rows[lock.Key].version)
 			if err != nil {

@@ -133,11 +133,11 @@ func (l *Locks) writeIntent(ctx context.Context, t *table) error {
 	}
 	for {
 		writes := []store.Write{{Op: store.Check, Key: head.Key, Expect: t.head}}
-		last := len(left)+len(end) <= store.MaxWrites
+		last := len(left)+len(end) <= l.maxWrites()
 		if last {
 			writes = slices.Clone(end)
 		}
-		n := min(len(left), store.MaxWrites-len(writes))
+		n := min(len(left), l.maxWrites()-len(writes))
 		for _, r := range left[:n] {
 			w, err := encodeLock(t.repo, r.Lock, t.seq, r.version)
 			if err != nil {

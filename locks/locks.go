@@ -102,9 +102,13 @@ type Locks struct {
 	// writes, and it must not use these Locks. May be nil.
 	Grant func(ctx context.Context, repo string, pull int) ([]store.Write, error)
 
+	small int // for tests: how many writes fit into one commit; 0: store.MaxWrites
+
 	mu    sync.Mutex
 	gates map[string]*gate // one for each repository in use
 }
+
+func (l *Locks) maxWrites() int { return cmp.Or(l.small, store.MaxWrites) }
 
 // TooManyError says that a pull request wants more projects than can be locked
 // together, by their number or the length of their names. Nothing was changed.

@@ -45,7 +45,7 @@ func TestI1_I6_I10_RandomOperations(t *testing.T) {
 // The same with operations too big for one commit: some pull requests want
 // everything there is, others one project of it each.
 func TestI1_I10_RandomBigOperations(t *testing.T) {
-	fewer(t, "15") // each is some thousand commits
+	setFlag(t, "rapid.checks", "15") // each is some thousand commits
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{world: newWorld(t, nil), dirs: dirs("p", 130)}
 		m.acquire(1, m.slice(t, OneCommit)...)
@@ -64,14 +64,14 @@ func TestI1_I10_RandomBigOperations(t *testing.T) {
 	})
 }
 
-// fewer makes rapid try less often, unless somebody asked for a number.
-func fewer(t *testing.T, checks string) {
+// setFlag sets a flag for the time of a test, unless somebody has set it.
+func setFlag(t *testing.T, name, value string) {
 	t.Helper()
-	given := flag.Lookup("rapid.checks")
+	given := flag.Lookup(name)
 	if given.Value.String() != given.DefValue {
 		return
 	}
-	if err := flag.Set(given.Name, checks); err != nil {
+	if err := flag.Set(given.Name, value); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -240,24 +240,46 @@ func (m *machine) drain(t *rapid.T) {
 	}
 }
 
-// 64 contenders in two processes want overlapping sets, again and again, on a
-// real file.
+// 64 contenders in four processes want overlapping sets, again and again, on
+// every engine, while one commit in ten goes wrong.
 func TestI1_Contenders(t *testing.T) {
-	file, err := bolt.Open(filepath.Join(t.TempDir(), "weir.db"), bolt.NoSync())
-	if err != nil {
-		t.Fatal(err)
+	for name, open := range engines {
+		t.Run(name, func(t *testing.T) { contend(t, open(t)) })
 	}
-	defer func() {
-		if err := file.Close(); err != nil {
-			t.Error(err)
+}
+
+var engines = map[string]func(*testing.T) store.Store{
+	"memory": func(*testing.T) store.Store { return storetest.Memory() },
+	"bolt": func(t *testing.T) store.Store {
+		file, err := bolt.Open(filepath.Join(t.TempDir(), "weir.db"), bolt.NoSync())
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	w := newWorld(t, file)
-	processes := []*Locks{w.Locks, w.another()}
+		t.Cleanup(func() {
+			if err := file.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return file
+	},
+}
+
+func contend(t *testing.T, s store.Store) {
+	w := newWorld(t, s)
+	w.faulty.Plan = func(int, []store.Write) storetest.Fault {
+		return map[int]storetest.Fault{0: storetest.Before, 1: storetest.After}[rand.IntN(20)]
+	}
+	processes := []*Locks{w.Locks, w.another(), w.another(), w.another()}
+	for i, l := range processes {
+		l.small = []int{0, 4}[i%2] // half of them change nearly everything by intents
+	}
 	all := dirs("p", 12)
 	var holders sync.Map // by directory: who works there now
 	work := func(l *Locks, pull int, out Outcome, want []Want) error {
 		checks, _, err := l.Fences(t.Context(), repo, pull, keysOf(want))
+		if errors.Is(err, storetest.ErrInjected) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -271,6 +293,9 @@ func TestI1_Contenders(t *testing.T) {
 		if conflict := new(store.ConflictError); errors.As(err, &conflict) {
 			err = nil // somebody came to wait
 		}
+		if errors.Is(err, storetest.ErrInjected) {
+			err = nil
+		}
 		for _, o := range want {
 			holders.Delete(o.Key)
 		}
@@ -279,11 +304,11 @@ func TestI1_Contenders(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 64 {
 		wg.Go(func() {
-			l, pull := processes[n%2], n+1
+			l, pull := processes[n%4], n+1
 			for range 3 {
 				from, size := rand.IntN(len(all)-4), 1+rand.IntN(4)
 				want := wants(all[from : from+size]...)
-				out, err := l.Acquire(t.Context(), repo, pull, want)
+				out, err := insist(func() (Outcome, error) { return l.Acquire(t.Context(), repo, pull, want) })
 				if err != nil {
 					t.Error(err)
 					return
@@ -293,7 +318,7 @@ func TestI1_Contenders(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if _, err := l.Release(t.Context(), repo, pull, nil); err != nil {
+				if _, err := insist(func() (Outcome, error) { return l.Release(t.Context(), repo, pull, nil) }); err != nil {
 					t.Error(err)
 				}
 			}
@@ -301,4 +326,13 @@ func TestI1_Contenders(t *testing.T) {
 	}
 	wg.Wait()
 	w.want("")
+}
+
+// insist does an operation until no injected fault ends it.
+func insist(op func() (Outcome, error)) (Outcome, error) {
+	for {
+		if out, err := op(); !errors.Is(err, storetest.ErrInjected) {
+			return out, err
+		}
+	}
 }

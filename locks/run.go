@@ -30,7 +30,7 @@ func (l *Locks) run(ctx context.Context, repo string, also []store.Write, decide
 		return Outcome{}, nil, err
 	}
 	defer leave()
-	r := room{also: len(also)}
+	r := room{max: l.maxWrites(), also: len(also)}
 	if l.Grant != nil {
 		r.perGrant = 1
 	}
@@ -129,14 +129,14 @@ func (l *Locks) commit(ctx context.Context, d *draft, also []store.Write, indexe
 		tells = append(tells, tell...)
 	}
 	others := append(tells, also...)
-	writes, err := d.writes(len(others))
+	writes, err := d.writes(len(others), l.maxWrites())
 	if err != nil {
 		return err
 	}
 	writes = append(writes, others...)
 	if !indexed {
 		index := store.Write{Op: store.Put, Key: indexKey(repo)}
-		if len(writes) < store.MaxWrites {
+		if len(writes) < l.maxWrites() {
 			return l.Store.Commit(ctx, append(writes, index)...)
 		}
 		// Listed first, so that no lock is ever missing from a list of all.
