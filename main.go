@@ -36,6 +36,15 @@ type commands struct {
 	Validate struct {
 		Dir string `arg:"" optional:"" default:"." help:"Repository to check."`
 	} `cmd:"" help:"Check a repository's configuration and list its projects."`
+	Store struct {
+		Init struct {
+			URL string `arg:"" help:"dynamodb://TABLE?region=REGION"`
+		} `cmd:"" help:"Make the table that several servers share."`
+		Copy struct {
+			From string `arg:"" help:"bolt://FILE or dynamodb://TABLE?region=REGION"`
+			To   string `arg:"" help:"the same; it must be empty"`
+		} `cmd:"" help:"Copy all records, while no weir runs on either store."`
+	} `cmd:"" help:"Prepare and move the store of records."`
 	Version struct{} `cmd:"" help:"Print the version."`
 }
 
@@ -71,6 +80,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = demo.Run(ctx, demo.Options{Once: cli.Demo.Once, Version: version, Environ: environ, Out: stdout, Log: stderr})
 	case "validate", "validate <dir>":
 		err = server.Validate(cli.Validate.Dir, stdout)
+	case "store init <url>":
+		err = server.StoreInit(ctx, cli.Store.Init.URL, stdout)
+	case "store copy <from> <to>":
+		err = server.StoreCopy(ctx, cli.Store.Copy.From, cli.Store.Copy.To, stdout)
 	case "version":
 		_, err = fmt.Fprintln(stdout, "weir", version)
 	}

@@ -63,7 +63,7 @@ var layout = map[string][]string{
 	"templates/markdown": {},
 
 	"server": {
-		"webhook", "policy", "store/...", "locks", "planner/...", "drift", "templates",
+		"webhook", "policy", "store/...", "locks", "planner/...", "drift", "templates", "templates/markdown",
 		"server/config", "server/desk", "server/github",
 	},
 	"server/desk":       {"webhook", "planner/work", "planner/result"},

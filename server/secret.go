@@ -36,8 +36,11 @@ func digestKey(ctx context.Context, file string, shared store.Store, artifacts *
 		return nil, fmt.Errorf("digest key: %w", err)
 	}
 	key, err := artifacts.Unseal(ctx, rows[0].Body)
-	if err != nil || len(key) != keySize {
-		return nil, fmt.Errorf("digest key: %s in the store was sealed with another seal_key than this server's; all servers of one store need the same (%v)", at, err)
+	if err == nil && len(key) != keySize {
+		err = fmt.Errorf("it is %d bytes long", len(key))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("digest key: all servers of one store need the same seal_key, and %s was sealed with another: %w", at, err)
 	}
 	return key, nil
 }

@@ -139,7 +139,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		return s, fmt.Errorf("data_dir: %w", err)
 	}
 
-	db, err := openStore(ctx, cfg)
+	db, err := openStore(ctx, cfg.Store)
 	if err != nil {
 		return s, err
 	}
@@ -168,6 +168,10 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	logs, err := live.New(filepath.Join(cfg.DataDir, "live"))
 	if err != nil {
 		return s, err
+	}
+	logs.Log = log
+	if cfg.Shared() {
+		logs.Share = artifact.Parts{Artifacts: artifacts}
 	}
 	var shared store.Store
 	if cfg.Shared() {
@@ -408,7 +412,7 @@ func (s *Server) tidy(ctx context.Context) {
 
 func (s *Server) tidyOnce(ctx context.Context) error {
 	err := s.planner.Checkouts.Sweep(ctx, func(repo string, pull int) bool { return s.needsCheckout(ctx, repo, pull) })
-	return errors.Join(err, s.queue.Purge(ctx, keepHistory), record.PurgeRuns(ctx, s.store, time.Now().Add(-keepHistory)))
+	return errors.Join(err, s.queue.Purge(ctx, keepHistory), record.PurgeRuns(ctx, s.store, time.Now().Add(-keepHistory)), s.runs.Logs.Sweep(ctx, s.needsLog))
 }
 
 // needsCheckout says whether the files of a pull request are still of use. It

@@ -206,7 +206,7 @@ func (x *Runs) Salvage(ctx context.Context, r *record.Run) error {
 	if r.Log, err = x.Artifacts.Put(ctx, scopeOf(r), left); err != nil {
 		return fmt.Errorf("keep the log of run %s: %w", r.ID, err)
 	}
-	return x.Logs.Remove(r.ID)
+	return nil // the live log goes with a sweep, once the record has this one
 }
 
 // Text is what a run has to show: the plan, or what the apply printed; nothing

@@ -150,7 +150,7 @@ func (c *Config) finish(origin func(key string) string) []string {
 	}
 	if scheme, rest, ok := strings.Cut(c.Store, "://"); !ok || rest == "" || scheme != "bolt" && scheme != "dynamodb" {
 		complain("store", "%q is neither bolt://FILE nor dynamodb://TABLE?region=REGION", c.Store)
-	} else if _, err := c.BoltFile(); err != nil && scheme == "bolt" {
+	} else if _, err := BoltFile(c.Store); err != nil && scheme == "bolt" {
 		complain("store", "%v", err)
 	}
 	if c.Dispatch != "" && !strings.HasPrefix(c.Dispatch, "sqs://") {
@@ -217,17 +217,20 @@ func (c *Config) finish(origin func(key string) string) []string {
 	return bad
 }
 
-// BoltFile is the file of the embedded store. In its URL % is %25.
-func (c *Config) BoltFile() (string, error) {
-	path, err := url.PathUnescape(strings.TrimPrefix(c.Store, "bolt://"))
+// BoltFile is the file of an embedded store, bolt://FILE. In its URL % is %25.
+func BoltFile(raw string) (string, error) {
+	path, err := url.PathUnescape(strings.TrimPrefix(raw, "bolt://"))
 	if err != nil {
-		return "", fmt.Errorf("%q: write %%25 for %% in a path", c.Store)
+		return "", fmt.Errorf("%q: write %%25 for %% in a path", raw)
 	}
 	return path, nil
 }
 
+// IsShared says that several servers may use the store of a URL.
+func IsShared(raw string) bool { return strings.HasPrefix(raw, "dynamodb://") }
+
 // Shared says that several servers may use the store.
-func (c *Config) Shared() bool { return strings.HasPrefix(c.Store, "dynamodb://") }
+func (c *Config) Shared() bool { return IsShared(c.Store) }
 
 // WebhookSecrets are all secrets that a delivery may be signed with.
 func (c *Config) WebhookSecrets() []Secret {
