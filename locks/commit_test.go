@@ -244,7 +244,7 @@ func TestGrantFails(t *testing.T) {
 }
 
 // many is how many are served by one operation: more than one commit can tell.
-const many = 150
+const many = 110
 
 // A release that serves more than can be told in one commit: each project has
 // somebody who waits for it.

@@ -27,7 +27,12 @@ func (w *world) byOwner() map[int]int {
 // given back, each time in one commit that changes all of it, and some more
 // that write it out.
 func TestI1_ManyProjects(t *testing.T) {
-	w := newWorld(t, nil)
+	for name, open := range engines {
+		t.Run(name, func(t *testing.T) { manyProjects(t, newWorld(t, open(t))) })
+	}
+}
+
+func manyProjects(t *testing.T, w *world) {
 	all := dirs("some/longer/directory/p", MaxProjects)
 	for _, tt := range []struct {
 		name string

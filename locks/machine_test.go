@@ -1,10 +1,12 @@
 package locks
 
 import (
+	crand "crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -12,8 +14,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weir/integration/services"
 	"weir/store"
 	"weir/store/bolt"
+	"weir/store/dynamo"
 	"weir/store/storetest"
 )
 
@@ -244,7 +248,10 @@ func (m *machine) drain(t *rapid.T) {
 // every engine, while one commit in ten goes wrong.
 func TestI1_Contenders(t *testing.T) {
 	for name, open := range engines {
-		t.Run(name, func(t *testing.T) { contend(t, open(t)) })
+		t.Run(name, func(t *testing.T) {
+			rounds := map[bool]int{true: 1, false: 3}[name == "dynamodb"] // a commit there takes long
+			contend(t, open(t), rounds)
+		})
 	}
 }
 
@@ -262,9 +269,25 @@ var engines = map[string]func(*testing.T) store.Store{
 		})
 		return file
 	},
+	"dynamodb": func(t *testing.T) store.Store {
+		address := "dynamodb://weir-" + crand.Text() + "?region=eu-west-1&endpoint=" + url.QueryEscape(services.Dynamo(t))
+		if err := dynamo.Init(t.Context(), address); err != nil {
+			t.Fatal(err)
+		}
+		s, err := dynamo.Open(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	},
 }
 
-func contend(t *testing.T, s store.Store) {
+func contend(t *testing.T, s store.Store, rounds int) {
 	w := newWorld(t, s)
 	w.faulty.Plan = func(int, []store.Write) storetest.Fault {
 		return map[int]storetest.Fault{0: storetest.Before, 1: storetest.After}[rand.IntN(20)]
@@ -305,7 +328,7 @@ func contend(t *testing.T, s store.Store) {
 	for n := range 64 {
 		wg.Go(func() {
 			l, pull := processes[n%4], n+1
-			for range 3 {
+			for range rounds {
 				from, size := rand.IntN(len(all)-4), 1+rand.IntN(4)
 				want := wants(all[from : from+size]...)
 				out, err := insist(func() (Outcome, error) { return l.Acquire(t.Context(), repo, pull, want) })
