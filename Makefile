@@ -63,4 +63,4 @@ fuzz: ## run each fuzz test for FUZZTIME (20s)
 
 .PHONY: clean
 clean: ## remove what make built or fetched
-	rm -rf bin integration/npm/node_modules
+	rm -rf bin integration/npm/node_modules integration/services/.dynamodb integration/services/.venv

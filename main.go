@@ -38,7 +38,7 @@ type commands struct {
 	} `cmd:"" help:"Check a repository's configuration and list its projects."`
 	Store struct {
 		Init struct {
-			URL string `arg:"" help:"dynamodb://TABLE?region=REGION"`
+			URL string `arg:"" optional:"" help:"dynamodb://TABLE?region=REGION; default: WEIR_STORE"`
 		} `cmd:"" help:"Make the table that several servers share."`
 		Copy struct {
 			From string `arg:"" help:"bolt://FILE or dynamodb://TABLE?region=REGION"`
@@ -80,8 +80,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = demo.Run(ctx, demo.Options{Once: cli.Demo.Once, Version: version, Environ: environ, Out: stdout, Log: stderr})
 	case "validate", "validate <dir>":
 		err = server.Validate(cli.Validate.Dir, stdout)
-	case "store init <url>":
-		err = server.StoreInit(ctx, cli.Store.Init.URL, stdout)
+	case "store init", "store init <url>":
+		err = server.StoreInit(ctx, cli.Store.Init.URL, environ, stdout)
 	case "store copy <from> <to>":
 		err = server.StoreCopy(ctx, cli.Store.Copy.From, cli.Store.Copy.To, stdout)
 	case "version":

@@ -18,7 +18,7 @@ func shared(t *testing.T) []string {
 	endpoint := services.Dynamo(t)
 	table := "weir-" + strings.ToLower(filepath.Base(filepath.Dir(dir)))
 	store := "dynamodb://" + table + "?region=eu-west-1&endpoint=" + endpoint
-	if err := server.StoreInit(t.Context(), store, io.Discard); err != nil {
+	if err := server.StoreInit(t.Context(), store, nil, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	return []string{

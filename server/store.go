@@ -28,9 +28,14 @@ func openStore(ctx context.Context, raw string) (store.Store, error) {
 }
 
 // StoreInit is `weir store init`: it makes the table that a dynamodb:// URL
-// names, and waits until it can be used. One that is there already is left as
-// it is.
-func StoreInit(ctx context.Context, raw string, out io.Writer) error {
+// names (WEIR_STORE if it is empty), and waits until it can be used. One that is
+// there already is left as it is.
+func StoreInit(ctx context.Context, raw string, environ []string, out io.Writer) error {
+	for _, e := range environ {
+		if value, ok := strings.CutPrefix(e, "WEIR_STORE="); ok && raw == "" {
+			raw = value
+		}
+	}
 	if !config.IsShared(raw) {
 		return misuse{fmt.Errorf("%q is not dynamodb://TABLE?region=REGION; an embedded store makes itself", raw)}
 	}
