@@ -72,8 +72,8 @@ type Reconciler struct {
 	// Serves says whether weir may plan in a repository. Elsewhere it only
 	// closes what it has begun there.
 	Serves func(repo string) bool
-	// Named are repositories to look at although nothing is known of them
-	// yet, such as those that the configuration names in full.
+	// Named are the repositories to look at beside those in which weir has
+	// something of its own; nil: all that the App is installed on.
 	Named []string
 
 	Every time.Duration // between rounds; 0: 10 minutes

@@ -45,18 +45,22 @@ func (b *round) pulls(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	installed, err := b.GitHub.Repositories(ctx)
-	if err != nil {
-		errs = append(errs, err) // those with something of weir's can be looked at all the same
+	all := b.Named
+	if all == nil {
+		var err error
+		if all, err = b.GitHub.Repositories(ctx); err != nil {
+			errs = append(errs, err) // those with something of weir's can be looked at all the same
+		}
 	}
 	busy := slices.Sorted(maps.Keys(b.have))
 	var rest []string
-	for _, repo := range slices.Concat(installed, b.Named) {
+	for _, repo := range all {
 		if b.have[repo] == nil && b.Serves(repo) && !slices.Contains(rest, repo) {
 			rest = append(rest, repo)
 		}
 	}
 	slices.Sort(rest)
+	var err error
 	if b.known, err = b.firstSeen(ctx, slices.Concat(busy, rest), b.now); err != nil {
 		return errors.Join(append(errs, err)...)
 	}

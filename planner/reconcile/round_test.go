@@ -196,6 +196,30 @@ func TestManyRepositories(t *testing.T) {
 	})
 }
 
+// Where the repositories are named, GitHub is not asked which there are. What
+// weir began in others is ended all the same.
+func TestNamedRepositories(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.put("acme/app", 1, nil)
+		w.put("acme/new", 1, nil)
+		w.put("other/left", 1, nil)
+		w.planned("other/left", 1, "prod")
+		pass(time.Hour)
+		w.put("other/left", 1, func(p *scope.PullRequest) { p.Open = false })
+		pass(time.Second)
+		r := w.reconciler()
+		r.Hooks, r.Named = nil, []string{"acme/new", "other/new"}
+		w.round(r)
+		if diff := cmp.Diff([]string{"list other/left", "get other/left#1", "list acme/new"}, w.calls); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if diff := cmp.Diff([]work.Kind{work.Close}, w.jobs("other/left", 1)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
 // A page that is full is not all: what is on the next is open too.
 func TestManyOpenPulls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

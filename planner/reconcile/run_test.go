@@ -11,6 +11,8 @@ import (
 // rounds counts how many rounds there were: each asks once for the
 // repositories.
 func (h *hub) rounds() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, c := range h.calls {
 		if c == "repositories" {
 			n++
@@ -19,28 +21,15 @@ func (h *hub) rounds() (n int) {
 	return n
 }
 
-// guarded lets several reconcilers use one hub.
-type guarded struct {
-	*hub
-	mu *sync.Mutex
-}
-
-func (g guarded) Repositories(ctx context.Context) ([]string, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.hub.Repositories(ctx)
-}
-
 // However many replicas there are, each slot has one round.
 func TestOneRoundASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		var mu sync.Mutex
 		var ended sync.WaitGroup
 		for range 10 {
 			r := w.reconciler()
-			r.GitHub, r.Hooks = guarded{w.hub, &mu}, nil
+			r.Hooks = nil
 			ended.Go(func() { r.Run(ctx) })
 			pass(500 * time.Millisecond)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type world struct {
 }
 
 type hub struct {
+	mu      sync.Mutex // of calls: replicas share a hub
 	repos   []string
 	pulls   map[string]map[int]scope.PullRequest
 	reviews map[string][]policy.Review
@@ -156,6 +158,8 @@ func (w *world) audit(repo string, number int) []string {
 }
 
 func (h *hub) called(what string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.calls = append(h.calls, what)
 	return h.fail[what]
 }
