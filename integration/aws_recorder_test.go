@@ -41,6 +41,8 @@ func (r *recorder) before(t *testing.T, upstream string) string {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(p *httputil.ProxyRequest) { p.SetURL(target) },
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+		// A caller that has gone, as at the end of each test.
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 		ModifyResponse: func(resp *http.Response) error {
 			if !isTable(resp.Request) {
 				return nil
