@@ -1,0 +1,456 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// cluster is a sandbox and several weirs that share a table of DynamoDB, each a
+// process with a directory of its own, behind a balancer that takes turns.
+type cluster struct {
+	*world
+	lease    time.Duration
+	replicas []*replica
+	balancer *balancer
+	ledger   *ledger
+	again    map[int64]bool // deliveries that were sent again
+}
+
+// replica is one of these weirs. Its methods are safe for concurrent use.
+type replica struct {
+	c     *cluster
+	name  string
+	env   []string
+	proxy *proxy
+	log   *lockedBuffer
+	url   atomic.Pointer[string]
+
+	mu     sync.Mutex
+	proc   *exec.Cmd // nil: it is down
+	ended  chan struct{}
+	paused bool
+	kills  int
+	woken  chan struct{} // closed when it is not paused any more
+}
+
+// newCluster starts n replicas, whose workers are dead after a lease.
+func newCluster(t *testing.T, n int, lease time.Duration, seed uint64, s setup) *cluster {
+	t.Helper()
+	s.noServer, s.gate = true, true
+	s.config = append(shared(t), s.config...)
+	c := &cluster{lease: lease, again: map[int64]bool{}}
+	c.world = newWorld(t, s)
+	var table, endpoint string
+	for _, e := range c.env {
+		if rest, ok := strings.CutPrefix(e, "WEIR_STORE=dynamodb://"); ok {
+			table, _, _ = strings.Cut(rest, "?")
+			_, endpoint, _ = strings.Cut(rest, "endpoint=")
+		}
+	}
+	c.ledger = newLedger(t, endpoint, table)
+	c.balancer = newBalancer(c)
+	for i := range n {
+		r := &replica{c: c, name: fmt.Sprintf("replica-%d", i), proxy: newProxy(t, endpoint, seed*16+uint64(i)), log: &lockedBuffer{}}
+		tmp := filepath.Join(c.dir, r.name+"-tmp")
+		c.do(os.MkdirAll(tmp, 0o700))
+		r.env = append(slices.Clone(c.env), serveEnv+"=1", leaseEnv+"="+lease.String(), "TMPDIR="+tmp,
+			"WEIR_DATA_DIR="+filepath.Join(c.dir, r.name), "WEIR_PUBLIC_URL="+c.balancer.url(), "WEIR_TERRAFORM_BINARY="+c.script(r.name),
+			"WEIR_STORE=dynamodb://"+table+"?region=eu-west-1&endpoint="+r.proxy.url())
+		c.replicas = append(c.replicas, r)
+	}
+	t.Cleanup(c.finish)
+	var starting sync.WaitGroup
+	for _, r := range c.replicas { // all at once, as a deployment does
+		starting.Go(func() {
+			if err := r.start(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	c.serveAt(c.balancer.url())
+	return c
+}
+
+// script is the world's terraform, which also writes down who ran it and what
+// plan file was applied: what happened, apart from weir's own records.
+func (c *cluster) script(name string) string {
+	file := filepath.Join(c.dir, "terraform-"+name)
+	c.do(os.WriteFile(file, []byte(fmt.Sprintf(`#!/bin/sh
+for last; do :; done
+case "$1" in
+plan) echo %[3]q >> %[1]q/planned-by ;;
+apply) echo "$(sha256sum < "$last" | cut -c 1-64)" %[3]q >> %[1]q/applied-by ;;
+esac
+exec %[2]q "$@"
+`, c.gateDir(), filepath.Join(c.dir, "terraform"), name)), 0o700))
+	return file
+}
+
+// lines are what the scripts have written down.
+func (c *cluster) lines(name string) [][]string {
+	c.t.Helper()
+	data, err := os.ReadFile(filepath.Join(c.gateDir(), name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		c.t.Fatal(err)
+	}
+	var all [][]string
+	for line := range strings.Lines(string(data)) {
+		all = append(all, strings.Fields(line))
+	}
+	return all
+}
+
+// planner is the replica that has planned last.
+func (c *cluster) planner() *replica {
+	c.t.Helper()
+	all := c.lines("planned-by")
+	if len(all) == 0 {
+		c.t.Fatal("nothing was planned")
+	}
+	return c.named(all[len(all)-1][0])
+}
+
+// applier is the replica that has applied last, or begun to.
+func (c *cluster) applier() *replica {
+	c.t.Helper()
+	all := c.lines("applied-by")
+	if len(all) == 0 {
+		c.t.Fatal("nothing was applied")
+	}
+	return c.named(all[len(all)-1][1])
+}
+
+func (c *cluster) named(name string) *replica {
+	return c.replicas[slices.IndexFunc(c.replicas, func(r *replica) bool { return r.name == name })]
+}
+
+// other is a replica that is not r.
+func (c *cluster) other(r *replica) *replica {
+	return c.replicas[(slices.Index(c.replicas, r)+1)%len(c.replicas)]
+}
+
+func (r *replica) start() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self) //nolint:noctx // ended by kill or finish
+	cmd.Env = r.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ready, ended := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.log.copyFrom(out, ready)
+		_ = cmd.Wait() // killed, mostly
+	}()
+	r.mu.Lock()
+	r.proc, r.ended, r.paused = cmd, ended, false
+	r.mu.Unlock()
+	select {
+	case address := <-ready:
+		url := "http://" + address
+		r.url.Store(&url)
+		return nil
+	case <-ended:
+		return fmt.Errorf("%s did not start:\n%s", r.name, r.log)
+	case <-time.After(60 * time.Second):
+		return fmt.Errorf("%s is not ready after a minute", r.name)
+	}
+}
+
+// kill ends it as a power cut does, terraform with it if all is set. It
+// reports whether it lived.
+func (r *replica) kill(all bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.proc == nil {
+		return false
+	}
+	pid := r.proc.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGSTOP) // so that it starts nothing more
+	if all {
+		killChildren(r.c.t, pid)
+	}
+	_ = r.proc.Process.Kill()
+	<-r.ended
+	r.proc = nil
+	r.kills++
+	r.wake()
+	return true
+}
+
+// pause stops it, but not what it has started; resume lets it go on as if
+// nothing had been. pause returns what is closed by then, nil if it is down.
+func (r *replica) pause() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.proc == nil {
+		return nil
+	}
+	if !r.paused {
+		r.paused, r.woken = true, make(chan struct{})
+		_ = syscall.Kill(r.proc.Process.Pid, syscall.SIGSTOP)
+	}
+	return r.woken
+}
+
+func (r *replica) resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.proc != nil && r.paused {
+		_ = syscall.Kill(r.proc.Process.Pid, syscall.SIGCONT)
+	}
+	r.wake()
+}
+
+// wake is called with mu held.
+func (r *replica) wake() {
+	if r.paused {
+		r.paused = false
+		close(r.woken)
+	}
+}
+
+func (r *replica) state() (up, paused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.proc != nil, r.paused
+}
+
+// logs waits until it has logged a text.
+func (r *replica) logs(text string) {
+	r.c.t.Helper()
+	r.c.until(r.name+" logs "+text, func() bool { return strings.Contains(r.log.String(), text) })
+}
+
+// finish ends all that still live, and fails the test for those that had ended
+// by themselves.
+func (c *cluster) finish() {
+	c.open("plan")
+	c.open("apply")
+	for _, r := range c.replicas {
+		r.proxy.weather(0)
+		r.proxy.set(nil)
+		r.proxy.light()
+		r.resume()
+		r.mu.Lock()
+		if r.proc != nil {
+			select {
+			case <-r.ended:
+				c.t.Errorf("%s has ended by itself", r.name)
+			default:
+				_ = r.proc.Process.Signal(syscall.SIGTERM)
+			}
+		}
+		r.mu.Unlock()
+	}
+	for _, r := range c.replicas {
+		if r.proc == nil {
+			continue
+		}
+		select {
+		case <-r.ended:
+		case <-time.After(30 * time.Second):
+			c.t.Errorf("%s does not end", r.name)
+			r.kill(true)
+		}
+	}
+	if dir := os.Getenv("WEIR_CHAOS_LOGS"); dir != "" {
+		for _, r := range c.replicas {
+			c.do(os.WriteFile(filepath.Join(dir, strings.ReplaceAll(c.t.Name(), "/", "-")+"-"+r.name), []byte(r.log.String()), 0o600))
+		}
+	}
+	if c.t.Failed() {
+		for _, r := range c.replicas {
+			log := r.log.String()
+			c.t.Logf("the end of %s's log:\n%s", r.name, log[max(0, len(log)-20_000):])
+		}
+	}
+}
+
+// settle waits until every event was accepted by a replica, and all that
+// follows from it is done. What was not accepted is delivered again, as an
+// operator would.
+func (c *cluster) settle() {
+	c.t.Helper()
+	last := ""
+	c.await("weir has done everything", 5*time.Minute, func() bool {
+		if err := c.box.WaitDelivered(c.patience()); err != nil {
+			last = err.Error()
+			return false
+		}
+		accepted := map[string]bool{}
+		for _, d := range c.box.Deliveries() {
+			accepted[d.GUID] = accepted[d.GUID] || d.Code >= 200 && d.Code < 300
+		}
+		missing := false
+		for _, d := range c.box.Deliveries() {
+			if !accepted[d.GUID] {
+				missing = true
+				if !c.again[d.ID] {
+					c.again[d.ID] = true
+					c.do(c.box.Redeliver(d.ID))
+				}
+			}
+		}
+		if missing {
+			last = "events that nobody has accepted"
+			return false
+		}
+		_, pending, _ := strings.Cut(c.get("/metrics"), "\nweir_jobs_pending ")
+		pending, _, _ = strings.Cut(pending, "\n")
+		last = "weir_jobs_pending " + pending
+		return pending == "0"
+	}, func() string { return last })
+}
+
+// await is until with a time of its own.
+func (c *cluster) await(what string, d time.Duration, ok func() bool, why func() string) {
+	c.t.Helper()
+	deadline := time.After(d)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			c.t.Fatalf("waited %v in vain: %s: %s", d, what, why())
+		case <-tick.C:
+		}
+	}
+}
+
+// wantOnce fails unless each plan file was applied at most once, as the
+// processes say and the history does, and each comment was written once.
+func (c *cluster) wantOnce(numbers ...int) {
+	c.t.Helper()
+	begun := c.ledger.audit()
+	ran := map[string]string{}
+	for _, l := range c.lines("applied-by") {
+		if by := ran[l[0]]; by != "" {
+			c.t.Errorf("plan file %s was applied by %s and then by %s", l[0], by, l[1])
+		}
+		ran[l[0]] = l[1]
+		if !begun[l[0]] {
+			c.t.Errorf("%s applied plan file %s, which the history does not know; it knows %v", l[1], l[0], slices.Collect(maps.Keys(begun)))
+		}
+	}
+	for _, number := range numbers {
+		times, live := map[string]int{}, 0
+		all, err := c.box.Comments(repo, number)
+		c.do(err)
+		for _, one := range all {
+			if marker, _, ok := strings.Cut(one.Body, "\n"); ok && strings.HasPrefix(marker, "<!-- weir ") {
+				if times[marker]++; times[marker] == 2 {
+					c.t.Errorf("#%d was told twice: %s", number, marker)
+				}
+			}
+			if isKind(one, "plan") && one.Minimized == "" {
+				live++
+			}
+			if isKind(one, "error") {
+				c.t.Errorf("#%d has an error comment:\n%s", number, one.Body)
+			}
+		}
+		if live > 1 {
+			c.t.Errorf("#%d has %d plan comments that are not minimised", number, live)
+		}
+	}
+}
+
+// balancer takes turns, and does not know who is there.
+type balancer struct {
+	c      *cluster
+	server *httptest.Server
+	client *http.Client
+	turn   atomic.Int64
+	to     atomic.Pointer[replica] // not nil: nobody else gets anything
+
+	mu    sync.Mutex
+	taken map[string]int // deliveries that a replica has accepted
+}
+
+func newBalancer(c *cluster) *balancer {
+	b := &balancer{c: c, taken: map[string]int{}, client: &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{}}}
+	b.server = httptest.NewServer(b)
+	c.t.Cleanup(b.server.Close)
+	c.t.Cleanup(b.client.CloseIdleConnections)
+	return b
+}
+
+func (b *balancer) url() string { return b.server.URL }
+
+// only has everything go to one replica; nil: to all in turn.
+func (b *balancer) only(r *replica) { b.to.Store(r) }
+
+// ServeHTTP sends a delivery to whoever's turn it is, and answers 502 if that
+// one does not. What only reads goes to the next that answers.
+func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	tries := len(b.c.replicas)
+	if r.Method == http.MethodPost {
+		tries = 1
+	}
+	for range tries {
+		to := b.to.Load()
+		if to == nil {
+			to = b.c.replicas[int(b.turn.Add(1))%len(b.c.replicas)]
+		}
+		if up, paused := to.state(); !up || paused && r.Method == http.MethodGet || to.url.Load() == nil {
+			continue
+		}
+		req, err := http.NewRequestWithContext(r.Context(), r.Method, *to.url.Load()+r.URL.String(), bytes.NewReader(body))
+		if err != nil {
+			continue
+		}
+		req.Header = r.Header.Clone()
+		resp, err := b.client.Do(req)
+		if err != nil {
+			continue
+		}
+		answer, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil {
+			continue
+		}
+		if r.Method == http.MethodPost && resp.StatusCode < 300 {
+			b.mu.Lock()
+			b.taken[to.name]++
+			b.mu.Unlock()
+		}
+		maps.Copy(w.Header(), resp.Header)
+		w.WriteHeader(resp.StatusCode)
+		_, _ = w.Write(answer) // whoever asked may be gone
+		return
+	}
+	w.WriteHeader(http.StatusBadGateway)
+}
