@@ -40,11 +40,18 @@ type GitHub interface {
 	// Repositories returns the full names of all repositories that an App
 	// is installed on; none without an App.
 	Repositories(ctx context.Context) ([]string, error)
-	// OpenPulls returns a page of a repository's open pull requests, and
-	// the number of the next page, 0 after the last.
-	OpenPulls(ctx context.Context, repo string, page int) (pulls []scope.PullRequest, next int, err error)
+	// OpenPulls returns a page of a repository's open pull requests; the
+	// first is 1.
+	OpenPulls(ctx context.Context, repo string, page int) (Open, error)
 	PullRequest(ctx context.Context, repo string, number int) (scope.PullRequest, error)
 	Reviews(ctx context.Context, repo string, number int) ([]policy.Review, error)
+}
+
+// Open is a page of open pull requests.
+type Open struct {
+	Repo  string // as GitHub spells it now; "" where the page is empty
+	Pulls []scope.PullRequest
+	Next  int // number of the next page; 0 after the last
 }
 
 // Queue is what is needed of package work.

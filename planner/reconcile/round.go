@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -163,18 +164,28 @@ func (b *round) spend() error {
 // weir has something of.
 func (b *round) repo(ctx context.Context, repo string) error {
 	open := map[int]*scope.PullRequest{}
+	since, served := b.known[repo], b.Serves(repo)
 	for page, pages := 1, 0; page > 0 && pages < maxOpenPages; pages++ {
 		if err := b.spend(); err != nil {
 			return err
 		}
-		pulls, next, err := b.GitHub.OpenPulls(ctx, repo, page)
+		got, err := b.GitHub.OpenPulls(ctx, repo, page)
 		if err != nil {
 			return err
 		}
-		for _, p := range pulls {
+		switch {
+		case got.Repo == "" || got.Repo == repo:
+		case !strings.EqualFold(got.Repo, repo):
+			served = false // it was renamed: nothing begins any more under the old name
+		case b.have[got.Repo] != nil:
+			return nil // the same, spelled by a person; it is looked at anyway
+		default:
+			repo = got.Repo
+		}
+		for _, p := range got.Pulls {
 			open[p.Number] = &p
 		}
-		page = next
+		page = got.Next
 	}
 	numbers := map[int]bool{}
 	for n := range open {
@@ -189,9 +200,9 @@ func (b *round) repo(ctx context.Context, repo string) error {
 		if own := b.have[repo][n]; own != nil {
 			f = *own
 		}
-		f.repo, f.number, f.served, f.pull = repo, n, b.Serves(repo), open[n]
+		f.repo, f.number, f.served, f.pull = repo, n, served, open[n]
 		f.asked = b.asked[askedKey(repo, n).Sort]
-		f.known, f.started, f.now = b.known[repo], b.started, b.now
+		f.known, f.started, f.now = since, b.started, b.now
 		if err := b.pull(ctx, f); err != nil {
 			if ctx.Err() != nil || errors.Is(err, errBudget) || limited(err) {
 				return err

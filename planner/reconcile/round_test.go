@@ -220,6 +220,36 @@ func TestNamedRepositories(t *testing.T) {
 	})
 }
 
+// A repository is one, however a person spells it; under its old name nothing
+// new begins.
+func TestNamesOfRepositories(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.put("acme/App", 1, nil)
+		w.put("acme/new", 1, nil)
+		w.put("acme/now", 1, nil)
+		w.planned("acme/App", 1, "prod")
+		w.planned("acme/once", 1, "prod")
+		w.renamed = map[string]string{"acme/once": "acme/now"}
+		r := w.reconciler()
+		r.Hooks, r.Named = nil, []string{"acme/app", "acme/NEW"}
+		w.round(r)
+		pass(time.Hour)
+		for _, repo := range []string{"acme/App", "acme/new", "acme/now"} {
+			w.put(repo, 1, func(p *scope.PullRequest) { p.Head = "bbbb" })
+		}
+		w.put("acme/new", 2, nil)
+		pass(time.Hour)
+		report := w.round(r)
+		if diff := cmp.Diff([]string{
+			"acme/App#1: Its newest commit is bbbb, and weir was not told.",
+			"acme/new#1: It is open, and weir was never told of it.", "acme/new#2: It is open, and weir was never told of it.",
+		}, report.Asked); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
 // A page that is full is not all: what is on the next is open too.
 func TestManyOpenPulls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -35,7 +35,8 @@ type hub struct {
 	repos   []string
 	pulls   map[string]map[int]scope.PullRequest
 	reviews map[string][]policy.Review
-	fail    map[string]error // by call
+	renamed map[string]string // old name to new
+	fail    map[string]error  // by call
 	calls   []string
 
 	attempts []Delivery // newest first
@@ -168,23 +169,28 @@ func (h *hub) Repositories(context.Context) ([]string, error) {
 	return h.repos, h.called("repositories")
 }
 
-func (h *hub) OpenPulls(_ context.Context, repo string, page int) ([]scope.PullRequest, int, error) {
+func (h *hub) OpenPulls(_ context.Context, repo string, page int) (Open, error) {
 	if err := h.called("list " + repo); err != nil {
-		return nil, 0, err
+		return Open{}, err
 	}
-	var open []scope.PullRequest
-	for _, p := range h.pulls[repo] {
-		if p.Open {
-			open = append(open, p)
+	found := Open{}
+	for name, pulls := range h.pulls {
+		if !strings.EqualFold(name, repo) && h.renamed[repo] != name {
+			continue
+		}
+		for _, p := range pulls {
+			if p.Open {
+				found.Repo, found.Pulls = name, append(found.Pulls, p)
+			}
 		}
 	}
-	slices.SortFunc(open, func(a, b scope.PullRequest) int { return b.Number - a.Number })
-	from := min((page-1)*h.perPage, len(open))
-	to := min(from+h.perPage, len(open))
-	if to == len(open) {
-		return open[from:to], 0, nil
+	slices.SortFunc(found.Pulls, func(a, b scope.PullRequest) int { return b.Number - a.Number })
+	from := min((page-1)*h.perPage, len(found.Pulls))
+	if to := from + h.perPage; to < len(found.Pulls) {
+		found.Pulls, found.Next = found.Pulls[:to], page+1
 	}
-	return open[from:to], page + 1, nil
+	found.Pulls = found.Pulls[from:]
+	return found, nil
 }
 
 func (h *hub) PullRequest(_ context.Context, repo string, number int) (scope.PullRequest, error) {

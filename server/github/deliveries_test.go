@@ -123,23 +123,25 @@ func TestOpenPulls(t *testing.T) {
 		})
 	}
 	all[100]["head"] = map[string]any{"sha": nil}
-	h.objects["GET pulls"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := r.URL.Query(); q.Get("state") != "open" || q.Get("sort") != "updated" || q.Get("direction") != "desc" {
 			t.Errorf("asked for %s", r.URL)
 		}
 		page(w, r, all, func(p []map[string]any) any { return p })
 	})
+	h.objects["GET pulls"], h.objects["GET /repos/Acme/app/pulls"] = serve, serve
+	h.objects["GET /repos/Acme/app/installation"] = fixed(http.StatusOK, map[string]int{"id": 7})
 	g := asApp(t, h)
-	first, next, err := g.OpenPulls(t.Context(), "acme/app", 1)
-	if err != nil || len(first) != 100 || next != 2 {
-		t.Fatalf("got %d and then page %d: %v", len(first), next, err)
+	first, err := g.OpenPulls(t.Context(), "Acme/app", 1)
+	if err != nil || len(first.Pulls) != 100 || first.Next != 2 || first.Repo != "acme/app" {
+		t.Fatalf("got %d of %s and then page %d: %v", len(first.Pulls), first.Repo, first.Next, err)
 	}
-	p := first[0]
+	p := first.Pulls[0]
 	if p.Number != 1 || p.Head != fmt.Sprintf("%040d", 0) || p.Base != "main" || !p.Open || !p.Draft || p.Fork || !p.UpdatedAt.Equal(at) || p.Author != "alice" {
 		t.Errorf("got %+v", p)
 	}
-	last, next, err := g.OpenPulls(t.Context(), "acme/app", 2)
-	if err != nil || len(last) != 0 || next != 0 {
-		t.Errorf("what has no head is left out; got %+v and then page %d: %v", last, next, err)
+	last, err := g.OpenPulls(t.Context(), "acme/app", 2)
+	if err != nil || len(last.Pulls) != 0 || last.Next != 0 {
+		t.Errorf("what has no head is left out; got %+v: %v", last, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-github/v60/github"
 
+	"weir/planner/reconcile"
 	"weir/planner/scope"
 	"weir/policy"
 	"weir/server/github/rest"
@@ -60,27 +61,27 @@ func (g *Client) Repositories(ctx context.Context) ([]string, error) {
 }
 
 // OpenPulls returns a page of a repository's open pull requests, those that
-// changed last first, and the number of the next page, 0 after the last. What
-// only a pull request that is asked for by itself tells is missing: whether it
-// can be merged, and where to clone it from.
-func (g *Client) OpenPulls(ctx context.Context, repo string, page int) ([]scope.PullRequest, int, error) {
+// changed last first. What only a pull request that is asked for by itself
+// tells is missing: whether it can be merged, and where to clone it from.
+func (g *Client) OpenPulls(ctx context.Context, repo string, page int) (reconcile.Open, error) {
 	path, err := rest.RepoPath(repo, "pulls")
 	if err != nil {
-		return nil, 0, err
+		return reconcile.Open{}, err
 	}
 	var list []*github.PullRequest
 	path += "?state=open&sort=updated&direction=desc&per_page=100&page=" + strconv.Itoa(page)
 	resp, err := g.api.In(ctx, repo, "list open pull requests of "+repo, rest.Get(path, &list))
 	if err != nil {
-		return nil, 0, err
+		return reconcile.Open{}, err
 	}
-	pulls := make([]scope.PullRequest, 0, len(list))
+	open := reconcile.Open{Next: resp.NextPage}
 	for _, pr := range list {
 		base, head := pr.GetBase(), pr.GetHead()
 		if pr.GetNumber() == 0 || head.GetSHA() == "" || base.GetRef() == "" {
 			continue // nothing that could be compared
 		}
-		pulls = append(pulls, scope.PullRequest{
+		open.Repo = base.GetRepo().GetFullName()
+		open.Pulls = append(open.Pulls, scope.PullRequest{
 			Pull: policy.Pull{
 				Number: pr.GetNumber(), Author: login(pr.User), Head: head.GetSHA(), Base: base.GetRef(), Draft: pr.GetDraft(),
 				Open: pr.GetState() == "open",
@@ -89,5 +90,5 @@ func (g *Client) OpenPulls(ctx context.Context, repo string, page int) ([]scope.
 			Fork: isFork(head.GetRepo(), base.GetRepo()), UpdatedAt: pr.GetUpdatedAt().Time,
 		})
 	}
-	return pulls, resp.NextPage, nil
+	return open, nil
 }
