@@ -10,16 +10,21 @@ import (
 // tell makes somebody look at a line in which a job was queued: any replica
 // with Dispatch, and us where there is none or where we run the job before it.
 func (q *Queue) tell(key store.Key, id string) {
-	q.mu.Lock()
-	ours := q.desk == nil
-	for _, a := range q.running {
-		ours = ours || a.job.line() == key
-	}
-	q.mu.Unlock()
-	if ours {
+	if q.desk == nil || q.here()[key] {
 		q.touch(key)
 	}
 	q.desk.Send(key.Sort, id)
+}
+
+// here returns the lines of the jobs that run here.
+func (q *Queue) here() map[store.Key]bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lines := make(map[store.Key]bool, len(q.running))
+	for _, a := range q.running {
+		lines[a.job.line()] = true
+	}
+	return lines
 }
 
 // room reports whether there is a place for one more job than those that run
@@ -35,19 +40,17 @@ func (r *runner) room(coming int) (bool, <-chan struct{}) {
 // What follows later in one of the first is in our view, and all find it in
 // the store. err says that we do not get on.
 func (r *runner) handOn(err error) {
-	now, here := time.Now(), map[string]bool{}
+	now, here := time.Now(), r.q.here()
 	r.q.mu.Lock()
 	r.q.stuck = err != nil
-	for _, a := range r.q.running {
-		here[a.job.line().Sort] = true
-	}
 	r.q.change()
 	r.q.mu.Unlock()
 	r.q.desk.HandOn(func(name string, looked bool) news.Verdict {
-		l := r.view[store.Key{Partition: inQueue, Sort: name}].line
+		key := store.Key{Partition: inQueue, Sort: name}
+		l := r.view[key].line
 		i, _ := l.next(now)
 		switch {
-		case here[name]:
+		case here[key]:
 			return news.Keep
 		case err != nil, looked && i >= 0:
 			return news.Return

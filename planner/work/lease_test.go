@@ -569,3 +569,10 @@ func TestTakingAJobBackNeedsAnUnmovedLease(t *testing.T) {
 		}
 	})
 }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

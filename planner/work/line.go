@@ -115,14 +115,7 @@ func (l *line) runs() bool {
 // since returns from when on job i could have been claimed. Lines are served
 // in this order, so that one with many jobs takes turns with the others.
 func (l *line) since(i int) time.Time {
-	return later(later(l.Turn, l.Jobs[i].Accepted), l.Jobs[i].NotUntil)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
+	return slices.MaxFunc([]time.Time{l.Turn, l.Jobs[i].Accepted, l.Jobs[i].NotUntil}, time.Time.Compare)
 }
 
 // claim makes job i run, and returns it as it is now.

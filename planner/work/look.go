@@ -137,10 +137,9 @@ func (r *runner) bringBack(ctx context.Context, now time.Time) error {
 	for _, job := range elsewhere {
 		beat, dead := silent[job.ID]
 		unmoved := &beat
-		switch {
-		case r.q.Exclusive, job.Worker == r.self:
+		if r.q.Exclusive || job.Worker == r.self {
 			unmoved = nil
-		case !dead:
+		} else if !dead {
 			continue
 		}
 		err := r.q.settle(ctx, job, unmoved, func(l *line, i int, now time.Time) {

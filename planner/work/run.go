@@ -1,9 +1,11 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +20,9 @@ import (
 
 // claimTime bounds a commit of the queue's own.
 const claimTime = 15 * time.Second
+
+// choice is among how many lines replicas choose that have the same view.
+const choice = 8
 
 // runner is one call of Run. Its view is read and changed by Run alone.
 type runner struct {
@@ -126,35 +131,36 @@ func (r *runner) wait(ctx context.Context, until time.Time) {
 }
 
 // best returns the line to be served next, with the index of its job, or -1
-// and when there may be one.
+// and when there may be one. It is the one that has waited for longest, or
+// where others choose too one of the first few, so that not all want the same.
 func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time) {
-	index = -1
-	ours := map[store.Key]bool{}
-	r.q.mu.Lock()
-	for _, a := range r.q.running {
-		ours[a.job.line()] = true
+	ours := r.q.here() // perhaps lost to another, and not ended here yet
+	full := len(ours) >= r.workers
+	type candidate struct {
+		key   store.Key
+		index int
+		since time.Time
+		id    string
 	}
-	full := len(r.q.running) >= r.workers
-	r.q.mu.Unlock()
-	if full {
-		return key, index, until
-	}
-	var since time.Time
+	var ready []candidate
 	for k, l := range r.view {
-		if ours[k] {
-			continue // perhaps lost to another, and not ended here yet
-		}
-		i, at := l.next(now)
-		switch {
-		case i < 0 && (until.IsZero() || !at.IsZero() && at.Before(until)):
+		switch i, at := l.next(now); {
+		case ours[k] || full:
+		case i >= 0:
+			ready = append(ready, candidate{k, i, l.since(i), l.Jobs[i].ID})
+		case until.IsZero() || !at.IsZero() && at.Before(until):
 			until = at
-		case i < 0:
-		case index < 0 || l.since(i).Before(since),
-			l.since(i).Equal(since) && l.Jobs[i].ID < r.view[key].Jobs[index].ID:
-			key, index, since = k, i, l.since(i)
 		}
 	}
-	return key, index, until
+	slices.SortFunc(ready, func(a, b candidate) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.id, b.id)) })
+	if len(ready) == 0 {
+		return key, -1, until
+	}
+	one := ready[0]
+	if !r.q.Exclusive {
+		one = ready[rand.IntN(min(len(ready), choice))] //nolint:gosec // spreads load, guards nothing
+	}
+	return one.key, one.index, until
 }
 
 // claim makes job i of a line ours and begins it. A conflict is no error: the

@@ -222,6 +222,7 @@ type fleet struct {
 	stop         []func()
 	drop, double atomic.Bool
 	down         atomic.Bool
+	long         time.Duration // of a job
 
 	mu    sync.Mutex
 	doing map[int]*process
@@ -231,7 +232,7 @@ type fleet struct {
 
 const lease = 3 * time.Second
 
-func newFleet(t *testing.T) *fleet {
+func newFleet(t *testing.T, long time.Duration) *fleet {
 	t.Helper()
 	endpoint := services.AWS(t)
 	name := makeQueue(t, endpoint, 50)
@@ -239,7 +240,7 @@ func newFleet(t *testing.T) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{t: t, store: storetest.Memory(), doing: map[int]*process{}, order: map[int][]string{}, by: map[*process]int{}}
+	f := &fleet{t: t, long: long, store: storetest.Memory(), doing: map[int]*process{}, order: map[int][]string{}, by: map[*process]int{}}
 	forward := httputil.NewSingleHostReverseProxy(target)
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f.down.Load() {
@@ -279,7 +280,7 @@ func (f *fleet) do(ctx context.Context, p *process, j work.Job) error {
 	f.by[p]++
 	f.mu.Unlock()
 	select {
-	case <-time.After(30 * time.Millisecond):
+	case <-time.After(f.long):
 	case <-ctx.Done():
 	}
 	f.mu.Lock()
@@ -341,7 +342,7 @@ func (f *fleet) inOrder(first, n int, again bool) {
 
 func TestReplicasShareWorkByNews(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, 200*time.Millisecond)
 	f.accept(1, 20)
 	f.quiet(20 * time.Second)
 	f.inOrder(1, 20, false)
@@ -354,7 +355,7 @@ func TestReplicasShareWorkByNews(t *testing.T) {
 
 func TestI5_AReplicaIsKilled(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, 30*time.Millisecond)
 	f.accept(1, 20)
 	f.processes[0].dead.Store(true)
 	_ = f.processes[0].Queue.Close()
@@ -365,7 +366,7 @@ func TestI5_AReplicaIsKilled(t *testing.T) {
 // Without SQS the store does as well.
 func TestI5_SQSIsDown(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, 30*time.Millisecond)
 	f.accept(1, 3)
 	f.quiet(20 * time.Second)
 	f.down.Store(true)
@@ -381,7 +382,7 @@ func TestI5_SQSIsDown(t *testing.T) {
 
 func TestI5_MessagesAreLostAndDoubled(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, 30*time.Millisecond)
 	f.accept(21, 3)
 	f.quiet(20 * time.Second)
 	f.drop.Store(true)
