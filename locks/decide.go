@@ -18,48 +18,48 @@ type step struct {
 	final bool // nothing is left to do after it
 }
 
-// fits reports whether a step can be one commit: the head row, what changed or
-// an intent of it, and what goes with it.
+// fits reports whether a step can be one commit: the head rows, what changed or
+// intents of it, and what goes with it.
 func (r room) fits(s step) bool {
-	n := 1 + r.perGrant*len(s.draft.granted)
+	n := len(s.draft.base.tables) + r.perGrant*len(s.draft.granted)
 	if s.final {
 		n += r.also
 	}
 	if s.draft.over {
 		return false
 	}
-	if n+len(s.draft.changed()) <= r.max {
+	if _, changed := s.draft.changed(); n+changed <= r.max {
 		return true
 	}
-	parts, err := s.draft.intent()
-	return err == nil && len(parts) <= maxParts && n+len(parts) <= r.max
+	parts, err := s.draft.intents()
+	return err == nil && parts <= maxParts && n+parts <= r.max
 }
 
 // Every step leaves nobody waiting who could be served, and counts on finding
-// that so: then what one freed row makes possible is to serve one waiter.
+// that so: then what one freed row makes possible is to serve a few waiters.
 
 // acquire returns the next step of Acquire. It tries to do all in one. Where
 // that does not fit, because too many have to be told that they are handed what
-// becomes free, it first
-// gives back what is not wanted any more, then queues for what it cannot have,
-// then gives back what is wanted but cannot be kept, as much as fits each time;
-// a last step without any of these always fits.
-func acquire(t *table, now time.Time, pull int, want []Want, room room) step {
+// becomes free, it first gives back what is not wanted any more, then queues
+// for what it cannot have, then gives back what is wanted but cannot be kept,
+// as much as fits each time; a last step without any of these always fits.
+func acquire(g *group, now time.Time, pull int, want []Want, room room) step {
 	wanted := map[Key]bool{}
 	for _, w := range want {
 		wanted[w.Key] = true
 	}
+	rows := g.own().rows
 	var unwanted []Key
-	for k, r := range t.rows {
+	for k, r := range rows {
 		if !wanted[k] && r.has(pull) {
 			unwanted = append(unwanted, k)
 		}
 	}
 	slices.SortFunc(unwanted, Key.compare)
 
-	all := newDraft(t, now, pull)
+	all := newDraft(g, now, Pull{Repo: g.repo, Number: pull})
 	for _, k := range unwanted {
-		all.drop(k, pull)
+		all.drop(spot{g.repo, k}, pull)
 	}
 	all.conclude(pull, want)
 	last := step{draft: all, final: true}
@@ -68,22 +68,24 @@ func acquire(t *table, now time.Time, pull int, want []Want, room room) step {
 	}
 	if len(unwanted) > 0 {
 		return most(unwanted, room, func(keys []Key) step {
-			d := newDraft(t, now, 0)
+			d := newDraft(g, now, Pull{})
 			for _, k := range keys {
-				d.drop(k, pull)
+				d.drop(spot{g.repo, k}, pull)
 			}
 			d.settle()
 			return step{draft: d}
 		})
 	}
-	queue := newDraft(t, now, 0)
-	var owned []Key
+	queue := newDraft(g, now, Pull{})
+	var owned []Want
 	for _, w := range want {
-		switch {
-		case t.rows[w.Key].Owner != pull:
-			queue.wait(w.Key, pull, now)
+		switch r := rows[w.Key]; {
+		case r.Owner != pull:
+			if r.Place(pull) == 0 {
+				queue.wait(spot{g.repo, w.Key}, Waiter{Pull: pull, Since: now, State: w.State})
+			}
 		case !w.Keep:
-			owned = append(owned, w.Key)
+			owned = append(owned, w)
 		}
 	}
 	if len(queue.rows) > 0 {
@@ -94,10 +96,10 @@ func acquire(t *table, now time.Time, pull int, want []Want, room room) step {
 	if len(owned) == 0 {
 		return last // cannot be, see above; the store refuses it
 	}
-	return most(owned, room, func(keys []Key) step {
-		d := newDraft(t, now, 0)
-		for _, k := range keys {
-			d.giveBack(k, pull)
+	return most(owned, room, func(list []Want) step {
+		d := newDraft(g, now, Pull{})
+		for _, w := range list {
+			d.giveBack(spot{g.repo, w.Key}, pull, w.State)
 		}
 		d.settle()
 		return step{draft: d}
@@ -107,10 +109,20 @@ func acquire(t *table, now time.Time, pull int, want []Want, room room) step {
 // conclude serves the pull request with all that it wants, or else makes it
 // wait for all of it.
 func (d *draft) conclude(pull int, want []Want) {
-	owns := func(w Want) bool { return d.get(w.Key).Owner == pull }
+	at := func(w Want) spot { return spot{d.base.repo, w.Key} }
+	owns := func(w Want) bool { return d.get(at(w)).Owner == pull }
+	me, held := Pull{Repo: d.base.repo, Number: pull}, d.holders()
 	for _, w := range want {
-		if !owns(w) {
-			d.wait(w.Key, pull, d.now)
+		l := d.get(at(w))
+		switch by, taken := held[w.State]; {
+		case l.Owner != pull:
+			d.wait(at(w), Waiter{Pull: pull, Since: d.now, State: w.State})
+		case w.State == "" || w.State == l.State: // an unknown state is taken for the one before
+		case taken && by != me:
+			d.giveBack(at(w), pull, w.State)
+		default:
+			l.State = w.State
+			d.rows[at(w)] = l
 		}
 	}
 	d.settle()
@@ -119,7 +131,7 @@ func (d *draft) conclude(pull int, want []Want) {
 	}
 	for _, w := range want {
 		if owns(w) && !w.Keep {
-			d.giveBack(w.Key, pull)
+			d.giveBack(at(w), pull, w.State)
 		}
 	}
 	d.settle()
@@ -127,32 +139,32 @@ func (d *draft) conclude(pull int, want []Want) {
 
 // release returns the next step of Release: as much of it as fits into one
 // commit with all that is handed on because of it.
-func release(t *table, now time.Time, pull int, keys []Key, room room) step {
+func release(g *group, now time.Time, pull int, keys []Key, room room) step {
 	var mine []Key
-	for k, r := range t.rows {
+	for k, r := range g.own().rows {
 		if r.has(pull) && (keys == nil || slices.Contains(keys, k)) {
 			mine = append(mine, k)
 		}
 	}
 	slices.SortFunc(mine, Key.compare)
 	if len(mine) == 0 {
-		return step{draft: newDraft(t, now, 0), final: true}
+		return step{draft: newDraft(g, now, Pull{}), final: true}
 	}
 	return most(mine, room, func(keys []Key) step {
-		d := newDraft(t, now, 0)
+		d := newDraft(g, now, Pull{})
 		for _, k := range keys {
-			d.drop(k, pull)
+			d.drop(spot{g.repo, k}, pull)
 		}
 		d.settle()
 		return step{draft: d, final: len(keys) == len(mine)}
 	})
 }
 
-// most returns the step for as many of keys as fit. One always does: what it
-// frees serves at most one waiter, with at most MaxProjects rows.
-func most(keys []Key, room room, try func([]Key) step) step {
-	for n := len(keys); ; n /= 2 {
-		if s := try(keys[:n]); n <= 1 || room.fits(s) {
+// most returns the step for as many of what is to be freed as fits. One always
+// does: its row and its state serve at most two waiters.
+func most[T any](list []T, room room, try func([]T) step) step {
+	for n := len(list); ; n /= 2 {
+		if s := try(list[:n]); n <= 1 || room.fits(s) {
 			return s
 		}
 	}

@@ -42,6 +42,8 @@ type place struct {
 	Key
 }
 
+func (p place) String() string { return p.repo + " " + p.Key.String() }
+
 // moment is all locks after one commit.
 type moment map[place]Lock
 
@@ -101,15 +103,34 @@ func (h *history) replay(ctx context.Context) (moments []moment, broken []string
 				broken = append(broken, fmt.Sprintf("commit %d: %v from #%d, epoch %d to #%d, epoch %d", i, p, was.Owner, was.Epoch, is.Owner, is.Epoch))
 			}
 		}
+		states := map[string]Pull{}
+		waits := map[Pull][]Lock{}
 		for p, l := range now {
+			for _, w := range l.Waiters {
+				one := l
+				one.State = w.State
+				waits[Pull{p.repo, w.Pull}] = append(waits[Pull{p.repo, w.Pull}], one)
+			}
 			if l.Owner == 0 {
 				continue
 			}
-			id := fmt.Sprint(p, l.Epoch)
+			if by, taken := states[l.State]; taken && l.State != "" && by != (Pull{p.repo, l.Owner}) {
+				broken = append(broken, fmt.Sprintf("commit %d: state %s belongs to %v and %s#%d", i, l.State, by, p.repo, l.Owner))
+			}
+			states[l.State] = Pull{p.repo, l.Owner}
+			id := fmt.Sprint(p.repo, p.Key, l.Epoch)
 			if owner, seen := owners[id]; seen && owner != l.Owner {
 				broken = append(broken, fmt.Sprintf("commit %d: epoch %d of %v belongs to #%d and #%d", i, l.Epoch, p, owner, l.Owner))
 			}
 			owners[id] = l.Owner
+		}
+		for p, list := range waits {
+			if !slices.ContainsFunc(list, func(l Lock) bool {
+				by, taken := states[l.State]
+				return l.Owner != 0 || l.State != "" && taken && by != p
+			}) {
+				broken = append(broken, fmt.Sprintf("I10: after commit %d nothing keeps %v waiting", i, p))
+			}
 		}
 	}
 	return moments, broken, nil

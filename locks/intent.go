@@ -123,7 +123,7 @@ func (l *Locks) writeIntent(ctx context.Context, t *table) error {
 		}
 	}
 	slices.SortFunc(left, func(a, b row) int { return a.Key.compare(b.Key) })
-	head, err := encodeHead(t.repo, t.head, headBody{Clock: t.clock, Seq: t.seq, Sum: t.sum})
+	head, err := encodeHead(t.repo, t.head, headBody{Clock: t.clock, Seq: t.seq, Sum: t.sum, Links: t.links})
 	if err != nil {
 		return err
 	}

@@ -55,8 +55,23 @@ type Lock struct {
 	Owner   int // the pull request that owns it; 0: nobody
 	Epoch   int64
 	Since   time.Time // when Owner got it
+	State   string    // what the owner, or the last one, gave as its state
 	Waiters []Waiter  // in the order in which they came
+
+	// Holder is who keeps it from those that want it: its owner, or, where
+	// nobody owns it, the owner of another project with the state that is
+	// wanted. In a Lock from Get it is only ever the owner.
+	Holder Pull
 }
+
+// Pull names a pull request. The zero value is none.
+type Pull struct {
+	Repo   string
+	Number int
+}
+
+// String is as people write it: acme/app#12.
+func (p Pull) String() string { return fmt.Sprintf("%s#%d", p.Repo, p.Number) }
 
 // Place returns the place of a pull request in the queue of this lock: 1 is
 // the next, 0 means that it does not wait.
@@ -69,6 +84,7 @@ func (l Lock) Place(pull int) int {
 type Waiter struct {
 	Pull  int
 	Since time.Time
+	State string // as it was wanted
 }
 
 // Want is one project that a pull request has to own.
@@ -76,8 +92,14 @@ type Want struct {
 	Key Key
 	// Keep says that a lock which the pull request owns is not given back
 	// while it waits for others, because it has applied there already:
-	// nothing may slip between the apply and the merge.
+	// nothing may slip between the apply and the merge. It is given back
+	// all the same if State is a new one, which belongs to somebody else.
 	Keep bool
+	// State names the state that the project has, the same for every project
+	// of any repository that has it too: at most one pull request owns the
+	// projects of a state. Empty means that it is not known, and for a pull
+	// request that has the project already that it is as before.
+	State string
 }
 
 // Outcome is what Acquire or Release came to.
@@ -86,6 +108,11 @@ type Outcome struct {
 	Locks    []Lock // Acquire: the rows of all wanted projects as they are now, in the order wanted; Release: the rows that it left
 	Released []Key  // locks that this pull request gave back
 	Granted  []int  // pull requests that were handed locks from their queues by this call, and told by Grant
+	Blockers []Pull // Acquire only: who owns what is wanted, or its state, each once
+
+	// GrantedElsewhere are those that were handed locks in other repositories,
+	// because they waited for a state.
+	GrantedElsewhere []Pull
 }
 
 // Locks is the lock table of all repositories. It must not be copied. Several
@@ -139,6 +166,19 @@ func (e *NotOwnerError) Error() string {
 	return fmt.Sprintf("#%d does not own the lock of %s: #%d does", e.Pull, e.Key, e.Owner)
 }
 
+// seen is a row as people see it who want it with a state.
+func (d *draft) seen(held map[string]Pull, k Key, state string) Lock {
+	lock := d.get(spot{d.base.repo, k})
+	lock.Holder = held[state]
+	if state == "" {
+		lock.Holder = Pull{}
+	}
+	if lock.Owner != 0 {
+		lock.Holder = Pull{Repo: d.base.repo, Number: lock.Owner}
+	}
+	return lock
+}
+
 // Acquire gives a pull request all the wanted locks or none, where want is
 // everything that its newest head touches; a key wanted twice counts once.
 //
@@ -171,17 +211,21 @@ func (l *Locks) Acquire(ctx context.Context, repo string, pull int, want []Want,
 	if err := validate(repo, pull, keysOf(wanted)...); err != nil {
 		return Outcome{}, fmt.Errorf("acquire locks: %w", err)
 	}
-	out, last, err := l.run(ctx, repo, also, func(t *table, now time.Time, room room) step {
-		return acquire(t, now, pull, wanted, room)
+	out, last, err := l.run(ctx, repo, wanted, also, func(g *group, now time.Time, room room) step {
+		return acquire(g, now, pull, wanted, room)
 	})
 	if err != nil {
 		return out, fmt.Errorf("acquire locks for %s#%d: %w", repo, pull, err)
 	}
 	out.Acquired = true
+	held := last.holders()
 	for _, w := range want {
-		lock := last.get(w.Key)
+		lock := last.seen(held, w.Key, w.State)
 		out.Acquired = out.Acquired && lock.Owner == pull
 		out.Locks = append(out.Locks, lock)
+		if me := (Pull{Repo: repo, Number: pull}); lock.Holder != me && lock.Holder != (Pull{}) && !slices.Contains(out.Blockers, lock.Holder) {
+			out.Blockers = append(out.Blockers, lock.Holder)
+		}
 	}
 	return out, nil
 }
@@ -196,11 +240,11 @@ func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key) 
 		return Outcome{}, fmt.Errorf("release locks: %w", err)
 	}
 	touched := map[Key]bool{}
-	out, last, err := l.run(ctx, repo, nil, func(t *table, now time.Time, room room) step {
-		s := release(t, now, pull, keys, room)
-		for k := range s.draft.rows {
-			if t.rows[k].Lock.has(pull) {
-				touched[k] = true
+	out, last, err := l.run(ctx, repo, nil, nil, func(g *group, now time.Time, room room) step {
+		s := release(g, now, pull, keys, room)
+		for at := range s.draft.rows {
+			if at.repo == repo && g.row(at).has(pull) {
+				touched[at.Key] = true
 			}
 		}
 		return s
@@ -209,7 +253,7 @@ func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key) 
 		return out, fmt.Errorf("release locks of %s#%d: %w", repo, pull, err)
 	}
 	for k := range touched {
-		if lock := last.get(k); !lock.has(pull) {
+		if lock := last.get(spot{repo, k}); !lock.has(pull) {
 			out.Locks = append(out.Locks, lock)
 		}
 	}
@@ -220,13 +264,15 @@ func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key) 
 // has reports whether the pull request owns the lock or waits for it.
 func (l Lock) has(pull int) bool { return l.Owner == pull || l.Place(pull) > 0 }
 
-// unique returns want with each key once, and Keep if any of its wants had it.
+// unique returns want with each key once, with Keep if any of its wants had it
+// and with the first state that any had.
 func unique(want []Want) []Want {
 	var out []Want
 	at := map[Key]int{}
 	for _, w := range want {
 		if i, seen := at[w.Key]; seen {
 			out[i].Keep = out[i].Keep || w.Keep
+			out[i].State = cmp.Or(out[i].State, w.State)
 			continue
 		}
 		at[w.Key] = len(out)

@@ -24,7 +24,7 @@ const (
 // run carries out an operation step by step: each time it reads the rows of
 // the repository, lets decide say what to do, and commits that. The caller's
 // writes go with the final step. It returns what was done and the last draft.
-func (l *Locks) run(ctx context.Context, repo string, also []store.Write, decide func(*table, time.Time, room) step) (Outcome, *draft, error) {
+func (l *Locks) run(ctx context.Context, repo string, want []Want, also []store.Write, decide func(*group, time.Time, room) step) (Outcome, *draft, error) {
 	leave, err := l.enter(ctx, repo)
 	if err != nil {
 		return Outcome{}, nil, err
@@ -35,33 +35,53 @@ func (l *Locks) run(ctx context.Context, repo string, also []store.Write, decide
 		r.perGrant = 1
 	}
 	var out Outcome
-	indexed := false // the index is known to have the repository
+	indexed := false    // the index is known to have the repository
+	registered := false // all states are known to be those of the repository
 	for try := 1; ; {
-		t, err := l.load(ctx, repo)
+		g, err := l.loadGroup(ctx, repo)
 		if err != nil {
 			return out, nil, err
 		}
+		if states := g.own().unknown(want); len(states) > 0 && !registered {
+			if err := l.register(ctx, repo, states); err != nil {
+				return out, nil, err
+			}
+			registered = true
+			continue
+		}
+		pending := false
+		for _, t := range g.tables {
+			if err == nil && len(t.parts) > 0 {
+				pending, err = true, l.writeIntent(ctx, t)
+			}
+		}
+		if pending && err == nil {
+			continue
+		}
 		extra := also
 		var s step
-		if err = l.writeIntent(ctx, t); err == nil {
-			if len(t.parts) > 0 {
-				continue
-			}
-			s = decide(t, l.now(t), r)
+		if err == nil {
+			s = decide(g, l.now(g), r)
 			if !s.final {
 				extra = nil
 			}
-			err = l.commit(ctx, s.draft, extra, indexed || t.head != 0)
+			err = l.commit(ctx, s.draft, extra, indexed || g.own().seq != 0)
 		}
 		var conflict *store.ConflictError
 		switch {
 		case err == nil:
 			out.Released = append(out.Released, s.draft.released...)
-			out.Granted = append(out.Granted, s.draft.granted...)
-			if s.draft.parts != nil {
+			for _, p := range s.draft.granted {
+				if p.Repo == repo {
+					out.Granted = append(out.Granted, p.Number)
+				} else {
+					out.GrantedElsewhere = append(out.GrantedElsewhere, p)
+				}
+			}
+			for changed := range s.draft.parts {
 				// It has happened. What goes wrong from here is put right by
 				// the next who meets it.
-				_ = l.complete(ctx, repo)
+				_ = l.complete(ctx, changed)
 			}
 			if s.final {
 				return out, s.draft, nil
@@ -89,16 +109,16 @@ func conflicts(e *store.ConflictError, writes []store.Write) bool {
 	})
 }
 
-// now is later than every time in the table, so that the order of arrival is
+// now is later than every time in the tables, so that the order of arrival is
 // the order of commits, whatever the clocks of several machines show.
-func (l *Locks) now(t *table) time.Time {
+func (l *Locks) now(g *group) time.Time {
 	now := time.Now
 	if l.Now != nil {
 		now = l.Now
 	}
 	n := now().UTC().Round(0).Truncate(time.Microsecond)
-	if !n.After(t.clock) {
-		n = t.clock.Add(time.Microsecond)
+	if last := g.clock(); !n.After(last) {
+		n = last.Add(time.Microsecond)
 	}
 	return n
 }
@@ -106,25 +126,21 @@ func (l *Locks) now(t *table) time.Time {
 // commit makes a draft true, together with what has to happen with it.
 func (l *Locks) commit(ctx context.Context, d *draft, also []store.Write, indexed bool) error {
 	repo := d.base.repo
-	if len(d.changed()) == 0 {
-		if len(also) == 0 {
-			return nil
-		}
-		// The caller's writes are still to happen on what was read.
-		check := store.Write{Op: store.Check, Key: headKey(repo), Expect: d.base.head}
-		return l.Store.Commit(ctx, append([]store.Write{check}, also...)...)
+	_, changed := d.changed()
+	if changed == 0 && len(also) == 0 {
+		return nil
 	}
 	var tells []store.Write
 	for _, pull := range d.granted {
 		if l.Grant == nil {
 			break
 		}
-		tell, err := l.Grant(ctx, repo, pull)
+		tell, err := l.Grant(ctx, pull.Repo, pull.Number)
 		if err != nil {
-			return fmt.Errorf("tell #%d of its locks: %w", pull, err)
+			return fmt.Errorf("tell %s of its locks: %w", pull, err)
 		}
 		if len(tell) > 1 {
-			return fmt.Errorf("tell #%d of its locks: %d writes, at most one is possible", pull, len(tell))
+			return fmt.Errorf("tell %s of its locks: %d writes, at most one is possible", pull, len(tell))
 		}
 		tells = append(tells, tell...)
 	}
@@ -134,7 +150,7 @@ func (l *Locks) commit(ctx context.Context, d *draft, also []store.Write, indexe
 		return err
 	}
 	writes = append(writes, others...)
-	if !indexed {
+	if !indexed && changed > 0 {
 		index := store.Write{Op: store.Put, Key: indexKey(repo)}
 		if len(writes) < l.maxWrites() {
 			return l.Store.Commit(ctx, append(writes, index)...)

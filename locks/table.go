@@ -49,6 +49,7 @@ type table struct {
 	seq   int64     // the number of the newest change
 	sum   int64     // of the rows' seq
 	rows  map[Key]row
+	links []string       // repositories that share a state with it
 	parts []store.Record // of the intent; none: every row is stored as it is
 
 	summed bool // all of it could be read, whether it adds up or not
@@ -66,12 +67,14 @@ type headBody struct {
 	Seq    int64     `json:"seq"`
 	Sum    int64     `json:"sum"`
 	Intent int       `json:"intent,omitempty"` // in how many records
+	Links  []string  `json:"links,omitempty"`
 }
 
 type rowBody struct {
 	Owner   int          `json:"owner"`
 	Epoch   int64        `json:"epoch"`
 	Since   time.Time    `json:"since,omitzero"`
+	State   string       `json:"state,omitempty"`
 	Waiters []waiterBody `json:"waiters,omitempty"`
 	Seq     int64        `json:"seq,omitempty"`
 
@@ -84,6 +87,7 @@ type rowBody struct {
 type waiterBody struct {
 	Pull  int       `json:"pull"`
 	Since time.Time `json:"since"`
+	State string    `json:"state,omitempty"`
 }
 
 // load reads the rows of a repository as they were at one moment. A listing
@@ -140,7 +144,7 @@ func (l *Locks) read(ctx context.Context, repo string) (t *table, whole bool, er
 			if err := json.Unmarshal(r.Body, &head); err != nil {
 				return nil, false, fmt.Errorf("read %s: %w", r.Key, err)
 			}
-			t.head, t.clock, t.seq = r.Version, head.Clock, head.Seq
+			t.head, t.clock, t.seq, t.links = r.Version, head.Clock, head.Seq, head.Links
 		case strings.HasPrefix(r.Key.Sort, intentPrefix):
 			t.parts = append(t.parts, r)
 		default:
@@ -178,7 +182,7 @@ func encodeHead(repo string, expect store.Version, b headBody) (store.Write, err
 }
 
 func newRowBody(l Lock, seq int64) rowBody {
-	b := rowBody{Owner: l.Owner, Epoch: l.Epoch, Since: l.Since, Seq: seq}
+	b := rowBody{Owner: l.Owner, Epoch: l.Epoch, Since: l.Since, State: l.State, Seq: seq}
 	for _, w := range l.Waiters {
 		b.Waiters = append(b.Waiters, waiterBody(w))
 	}
@@ -186,7 +190,7 @@ func newRowBody(l Lock, seq int64) rowBody {
 }
 
 func (b rowBody) lock(k Key) Lock {
-	l := Lock{Key: k, Owner: b.Owner, Epoch: b.Epoch, Since: b.Since}
+	l := Lock{Key: k, Owner: b.Owner, Epoch: b.Epoch, Since: b.Since, State: b.State}
 	for _, w := range b.Waiters {
 		l.Waiters = append(l.Waiters, Waiter(w))
 	}
@@ -286,14 +290,20 @@ func (l *Locks) List(ctx context.Context, repo string) ([]Lock, error) {
 	if err := validate(repo, 1); err != nil {
 		return nil, fmt.Errorf("list locks: %w", err)
 	}
-	t, err := l.load(ctx, repo)
+	g, err := l.loadGroup(ctx, repo)
 	if err != nil {
 		return nil, fmt.Errorf("list locks of %s: %w", repo, err)
 	}
+	d := newDraft(g, time.Time{}, Pull{})
+	held := d.holders()
 	var locks []Lock
-	for _, r := range t.rows {
+	for k, r := range g.own().rows {
 		if r.Owner != 0 || len(r.Waiters) > 0 {
-			locks = append(locks, r.Lock)
+			state := r.State
+			if len(r.Waiters) > 0 {
+				state = r.Waiters[0].State
+			}
+			locks = append(locks, d.seen(held, k, state))
 		}
 	}
 	slices.SortFunc(locks, func(a, b Lock) int { return a.Key.compare(b.Key) })
