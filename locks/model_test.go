@@ -103,6 +103,7 @@ func (s *stage) Commit(ctx context.Context, writes ...store.Write) error {
 
 // operation is what one process does for one pull request.
 type operation struct {
+	Repo  string
 	Kind  string // "acquire", "release", "release all" or "work", which is what an apply does
 	Pull  int
 	Want  []Want
@@ -116,9 +117,9 @@ type operation struct {
 func (o *operation) String() string {
 	names := []string{}
 	for _, w := range o.Want {
-		names = append(names, w.Key.Dir+map[bool]string{true: "!"}[w.Keep])
+		names = append(names, w.Key.Dir+map[bool]string{true: "!"}[w.Keep]+"="+w.State)
 	}
-	return fmt.Sprintf("%s #%d %s", o.Kind, o.Pull, strings.Join(names, " "))
+	return fmt.Sprintf("%s %s#%d %s", o.Kind, o.Repo, o.Pull, strings.Join(names, " "))
 }
 
 // GoString is what rapid shows.
@@ -143,11 +144,11 @@ func (m *model) do(l *Locks, o *operation) {
 		o.from = m.past.len()
 		switch o.Kind {
 		case "acquire":
-			o.out, o.err = l.Acquire(ctx, repo, o.Pull, o.Want)
+			o.out, o.err = l.Acquire(ctx, o.Repo, o.Pull, o.Want)
 		case "release":
-			o.out, o.err = l.Release(ctx, repo, o.Pull, keysOf(o.Want))
+			o.out, o.err = l.Release(ctx, o.Repo, o.Pull, keysOf(o.Want))
 		case "release all":
-			o.out, o.err = l.Release(ctx, repo, o.Pull, nil)
+			o.out, o.err = l.Release(ctx, o.Repo, o.Pull, nil)
 		case "work":
 			o.err = m.work(ctx, l, o)
 		}
@@ -160,7 +161,7 @@ func (m *model) do(l *Locks, o *operation) {
 
 // work writes what may only be written by the owner of the locks.
 func (m *model) work(ctx context.Context, l *Locks, o *operation) error {
-	checks, rows, err := l.Fences(ctx, repo, o.Pull, keysOf(o.Want))
+	checks, rows, err := l.Fences(ctx, o.Repo, o.Pull, keysOf(o.Want))
 	if lost := new(NotOwnerError); errors.As(err, &lost) || len(rows) == 0 && err == nil {
 		return nil
 	}
@@ -180,6 +181,7 @@ func (m *model) work(ctx context.Context, l *Locks, o *operation) error {
 
 func drawOperation(t *rapid.T) *operation {
 	o := &operation{
+		Repo:  rapid.SampledFrom([]string{repo, repo, "acme/other"}).Draw(t, "repo"),
 		Kind:  rapid.SampledFrom([]string{"acquire", "work", "release all", "release"}).Draw(t, "kind"),
 		Pull:  rapid.SampledFrom([]int{1, 1, 2, 2, 3}).Draw(t, "pull"),
 		Again: rapid.Bool().Draw(t, "again"),
@@ -198,6 +200,7 @@ func drawOperation(t *rapid.T) *operation {
 	}
 	if o.Kind == "acquire" && len(o.Want) > 0 {
 		o.Want[0].Keep = rapid.Bool().Draw(t, "keep")
+		o.Want[len(o.Want)-1].State = rapid.SampledFrom([]string{"", "X", "Y"}).Draw(t, "state")
 	}
 	return o
 }
@@ -256,7 +259,7 @@ func runModel(t *rapid.T) {
 		}
 		if waiting < left { // some wait for their next try
 			if waiting+late == 0 || rapid.IntRange(0, 3).Draw(t, "time passes") == 0 {
-				time.Sleep(2 * maxWait)
+				<-time.After(2 * maxWait)
 				continue
 			}
 		}
@@ -321,12 +324,18 @@ func (m *model) finish(t *rapid.T, all []*operation) {
 			t.Errorf("%v, once more: %v", o, o.err)
 		}
 	}
-	for pull := range 4 {
-		if _, err := other.Release(t.Context(), repo, pull+1, nil); err != nil {
-			t.Errorf("release #%d: %v", pull+1, err)
+	for _, name := range []string{repo, "acme/other"} {
+		for pull := range 3 {
+			if _, err := other.Release(t.Context(), name, pull+1, nil); err != nil {
+				t.Errorf("release %s#%d: %v", name, pull+1, err)
+			}
 		}
 	}
-	m.want("")
+	for _, name := range []string{repo, "acme/other"} {
+		if got := m.state(name); got != "" {
+			t.Errorf("left in %s:\n%s", name, got)
+		}
+	}
 	moments, broken, err := m.past.replay(t.Context())
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -348,7 +357,7 @@ func (m *model) finish(t *rapid.T, all []*operation) {
 				continue
 			}
 			for _, o := range all {
-				if strings.HasPrefix(w.Key.Sort, o.String()+" ") && slices.ContainsFunc(o.Want, func(w Want) bool { return moments[i][place{repo, w.Key}].Owner != o.Pull }) {
+				if strings.HasPrefix(w.Key.Sort, o.String()+" ") && slices.ContainsFunc(o.Want, func(w Want) bool { return moments[i][place{o.Repo, w.Key}].Owner != o.Pull }) {
 					t.Errorf("I1: %v worked without its locks", o)
 				}
 			}
@@ -360,14 +369,14 @@ func (m *model) finish(t *rapid.T, all []*operation) {
 func (o *operation) holds(at moment) bool {
 	if o.Kind != "acquire" {
 		for p, l := range at {
-			if (o.Kind == "release all" || slices.ContainsFunc(o.Want, func(w Want) bool { return w.Key == p.Key })) && l.has(o.Pull) {
+			if p.repo == o.Repo && (o.Kind == "release all" || slices.ContainsFunc(o.Want, func(w Want) bool { return w.Key == p.Key })) && l.has(o.Pull) {
 				return false
 			}
 		}
 		return true
 	}
 	for i, w := range o.Want {
-		is, said := at[place{repo, w.Key}], o.out.Locks[i]
+		is, said := at[place{o.Repo, w.Key}], o.out.Locks[i]
 		switch {
 		case is.Owner != said.Owner || is.Epoch != said.Epoch || said.Key != w.Key:
 			return false
