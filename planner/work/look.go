@@ -25,14 +25,13 @@ func (r *runner) load() pace.Load {
 // jobs of the dead.
 func (r *runner) look(ctx context.Context) error {
 	q, now := r.q, time.Now()
-	load := r.load()
+	load := r.load() // locks, too
 	q.mu.Lock()
 	all := q.rescan || r.pace.Scan(now, load)
 	lines := maps.Clone(q.touched)
 	q.rescan = false
 	clear(q.touched)
 	q.mu.Unlock()
-
 	if all {
 		records, err := store.All(ctx, q.Store, inQueue, "")
 		if err != nil {

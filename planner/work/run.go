@@ -18,11 +18,10 @@ import (
 	"weir/store"
 )
 
-// claimTime bounds a commit of the queue's own.
-const claimTime = 15 * time.Second
-
-// choice is among how many lines replicas choose that have the same view.
-const choice = 8
+const (
+	claimTime = 15 * time.Second // bounds a commit of the queue's own
+	choice    = 8                // among how many lines replicas choose that have the same view
+)
 
 // runner is one call of Run. Its view is read and changed by Run alone.
 type runner struct {
@@ -131,11 +130,12 @@ func (r *runner) wait(ctx context.Context, until time.Time) {
 }
 
 // best returns the line to be served next, with the index of its job, or -1
-// and when there may be one. It is the one that has waited for longest, or
-// where others choose too one of the first few, so that not all want the same.
+// and when there may be one. It is one that we were told of, or else the one
+// that has waited for longest, or where nobody is told of any one of the first
+// few, so that not all replicas want the same.
 func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time) {
 	ours := r.q.here() // perhaps lost to another, and not ended here yet
-	full := len(ours) >= r.workers
+	told := r.concern()
 	type candidate struct {
 		key   store.Key
 		index int
@@ -145,7 +145,9 @@ func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time)
 	var ready []candidate
 	for k, l := range r.view {
 		switch i, at := l.next(now); {
-		case ours[k] || full:
+		case ours[k] || len(ours) >= r.workers:
+		case i >= 0 && told[k]:
+			ready = append(ready, candidate{k, i, time.Time{}, l.Jobs[i].ID})
 		case i >= 0:
 			ready = append(ready, candidate{k, i, l.since(i), l.Jobs[i].ID})
 		case until.IsZero() || !at.IsZero() && at.Before(until):
@@ -157,7 +159,7 @@ func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time)
 		return key, -1, until
 	}
 	one := ready[0]
-	if !r.q.Exclusive {
+	if !r.q.Exclusive && !r.q.desk.Works() {
 		one = ready[rand.IntN(min(len(ready), choice))] //nolint:gosec // spreads load, guards nothing
 	}
 	return one.key, one.index, until
