@@ -47,9 +47,10 @@ var layout = map[string][]string{
 	"planner/gate": {
 		"locks", "policy", "store", "planner/record", "planner/scope", "planner/checkout", "planner/project", "planner/terraform",
 	},
-	"planner/run":    {"store", "planner/record", "planner/live", "planner/artifact", "planner/project", "planner/terraform"},
-	"planner/result": {"policy", "planner/record", "planner/terraform"},
-	"planner/tell":   {"store", "planner/record", "planner/result", "planner/scope", "planner/work"},
+	"planner/run":       {"store", "planner/record", "planner/live", "planner/artifact", "planner/project", "planner/terraform"},
+	"planner/result":    {"policy", "planner/record", "planner/terraform"},
+	"planner/reconcile": {"locks", "policy", "store", "planner/record", "planner/scope", "planner/work"},
+	"planner/tell":      {"store", "planner/record", "planner/result", "planner/scope", "planner/work"},
 
 	// These know nothing of each other; what they share is the planner's.
 	"planner/project/...":   {"planner/project/..."},
@@ -68,7 +69,7 @@ var layout = map[string][]string{
 	},
 	"server/desk":       {"webhook", "planner/work", "planner/result"},
 	"server/config":     {},
-	"server/github/...": {"planner/result", "planner/record", "planner/scope", "policy", "server/github/..."},
+	"server/github/...": {"planner/result", "planner/record", "planner/scope", "planner/reconcile", "policy", "server/github/..."},
 
 	"integration":             {"..."},
 	"integration/demo":        {"..."},
@@ -83,7 +84,7 @@ var places = []struct {
 	prefix string
 	in     []string
 }{
-	{"github.com/aws/", []string{"store/dynamo", "planner/artifact/...", "planner/work"}},
+	{"github.com/aws/", []string{"store/dynamo", "planner/artifact/...", "planner/work/dispatch"}},
 	{"gocloud.dev/", []string{"planner/artifact/..."}},
 	{"github.com/google/go-github/", []string{"server/github/...", "integration"}},
 	{"github.com/bradleyfalzon/ghinstallation/", []string{"server/github/..."}},

@@ -24,9 +24,7 @@ func (t *task) finish(ctx context.Context, done []string) error {
 		case len(p.Extra) > 0:
 			partly = append(partly, id)
 		}
-		for _, posted := range t.rec.Posted {
-			delete(posted.Digests, id) // an approval is used up by its apply
-		}
+		t.rec.UseUp(id)
 	}
 	if len(failed) > 0 {
 		// After the unexpected a person decides, on fresh facts: no

@@ -229,7 +229,7 @@ func (t *task) announce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.posted(told.At)
+		t.rec.Post(told.At, t.seen)
 	}
 	t.rec.ToldJob = t.job.ID
 	if err := t.planChecks(ctx, r, decision); err != nil {
@@ -254,29 +254,6 @@ func (t *task) announce(ctx context.Context) error {
 func (t *task) worthTelling() bool {
 	return len(t.rec.Projects) > 0 || t.rec.Failure != "" || t.job.Command != nil ||
 		slices.ContainsFunc(t.rec.Comments, func(c record.CommentRef) bool { return !c.Minimised })
-}
-
-// posted remembers that the present plans can be seen and approved. The gate
-// has listed the reviews after planning and before telling: nobody can have
-// seen these plans who had submitted a review by then.
-func (t *task) posted(at time.Time) {
-	if t.rec.Failure != "" || len(t.rec.Projects) == 0 {
-		return
-	}
-	p := policy.Posted{Head: t.rec.Head, Digests: map[string]string{}, At: at}
-	for _, project := range t.rec.Projects {
-		if project.State == record.Planned || project.State == record.NoChanges {
-			p.Digests[project.ID] = project.ChangeDigest
-		}
-	}
-	for _, r := range t.seen {
-		p.ReviewsBefore = max(p.ReviewsBefore, r.ID)
-	}
-	t.rec.Posted = append(t.rec.Posted, p)
-	const most = 10
-	if extra := len(t.rec.Posted) - most; extra > 0 {
-		t.rec.Posted = t.rec.Posted[extra:]
-	}
 }
 
 func (t *task) announceWaiting(ctx context.Context) error {

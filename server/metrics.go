@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,8 +21,9 @@ type metrics struct {
 	callTime   prometheus.Histogram
 }
 
-// newMetrics makes the metrics. pending is asked at each scrape.
-func newMetrics(pending func() float64) *metrics {
+// newMetrics makes the metrics. pending is asked at each scrape, and so is dead,
+// which is nil without a dispatch queue.
+func newMetrics(pending func() float64, dead func(context.Context) (int, error)) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -44,6 +46,19 @@ func newMetrics(pending func() float64) *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weir_jobs_pending", Help: "Jobs that are queued or running."}, pending),
 	)
+	if dead != nil {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "weir_dispatch_dead", Help: "Messages in the dead-letter queue of dispatch; -1 while it cannot be read.",
+		}, func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			n, err := dead(ctx)
+			if err != nil {
+				return -1
+			}
+			return float64(n)
+		}))
+	}
 	return m
 }
 

@@ -22,12 +22,14 @@ import (
 	"weir/planner/checkout"
 	"weir/planner/gate"
 	"weir/planner/live"
+	"weir/planner/reconcile"
 	"weir/planner/record"
 	"weir/planner/run"
 	"weir/planner/tell"
 	"weir/planner/terraform"
 	"weir/planner/terraform/child"
 	"weir/planner/work"
+	"weir/planner/work/dispatch"
 	"weir/policy"
 	"weir/server/config"
 	"weir/server/desk"
@@ -50,23 +52,24 @@ const (
 
 // Server is a running weir.
 type Server struct {
-	cfg      *config.Config
-	log      *slog.Logger
-	version  string
-	store    store.Store
-	locks    *locks.Locks
-	queue    *work.Queue
-	planner  *planner.Planner
-	runs     *run.Runs
-	github   *github.Client
-	receiver webhook.Receiver
-	desk     desk.Desk
-	self     atomic.Pointer[string] // weir's own login, once GitHub has told it
-	metrics  *metrics
-	pages    *templates.Pages
-	listener net.Listener
-	http     *http.Server
-	closers  []closer // ended last in, first out
+	cfg       *config.Config
+	log       *slog.Logger
+	version   string
+	store     store.Store
+	locks     *locks.Locks
+	queue     *work.Queue
+	planner   *planner.Planner
+	runs      *run.Runs
+	github    *github.Client
+	receiver  webhook.Receiver
+	desk      desk.Desk
+	self      atomic.Pointer[string] // weir's own login, once GitHub has told it
+	metrics   *metrics
+	reconcile *reconcile.Reconciler
+	pages     *templates.Pages
+	listener  net.Listener
+	http      *http.Server
+	closers   []closer // ended last in, first out
 }
 
 type closer struct {
@@ -149,6 +152,16 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	}
 	s.store = db
 	s.queue = &work.Queue{Store: db, Worker: workerName(), Exclusive: !cfg.Shared(), Lease: o.lease, Drain: drainPlans, Log: log}
+	var dead func(context.Context) (int, error)
+	if cfg.Dispatch != "" {
+		news, err := dispatch.Open(ctx, cfg.Dispatch)
+		if err != nil {
+			return s, err
+		}
+		news.Log = log
+		s.onClose("dispatch", news.Close)
+		s.queue.Dispatch, dead = news, news.Dead
+	}
 	s.locks = &locks.Locks{Store: db, Grant: s.grant}
 
 	artifacts, err := artifact.Open(ctx, artifact.Config{Bucket: cfg.Artifacts, SealKey: cfg.SealKey})
@@ -202,8 +215,18 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		Merger: tells, Log: log, AllowForks: cfg.AllowForks,
 	}
 	s.queue.GiveUp = s.planner.GiveUp
+	s.reconcile = &reconcile.Reconciler{
+		Store: db, Queue: s.queue, Locks: s.locks, GitHub: s.github, Serves: cfg.Serves, Log: log,
+	}
+	app := cfg.GitHub.App.ID != 0
+	if app {
+		s.reconcile.Hooks = s.github
+	}
+	if named, all := cfg.NamedRepos(); all || !app { // else the App knows what a pattern means
+		s.reconcile.Named = named
+	}
 
-	s.metrics = newMetrics(s.pendingJobs)
+	s.metrics = newMetrics(s.pendingJobs, dead)
 	secrets := make([][]byte, 0, 2)
 	for _, secret := range cfg.WebhookSecrets() {
 		secrets = append(secrets, []byte(secret.Reveal()))
@@ -317,6 +340,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { worked <- s.queue.Run(jobs, workers, s.do) }()
 	go s.learnSelf(jobs)
 	go s.namePrograms(jobs)
+	go s.reconcile.Run(jobs)
 	go s.tidy(jobs)
 
 	var err error

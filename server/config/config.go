@@ -243,6 +243,13 @@ func (c *Config) WebhookSecrets() []Secret {
 	return secrets
 }
 
+// NamedRepos are the served repositories that are named exactly, and whether
+// these are all.
+func (c *Config) NamedRepos() (named []string, all bool) {
+	named = slices.DeleteFunc(slices.Clone(c.Repos), func(pattern string) bool { return strings.ContainsAny(pattern, `*?[\`) })
+	return named, len(named) == len(c.Repos)
+}
+
 // Serves reports whether a repository is on the allow-list. Names of
 // repositories are compared as GitHub does, without case. A pattern's * never
 // reaches over the slash.
