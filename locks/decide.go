@@ -3,6 +3,8 @@ package locks
 import (
 	"slices"
 	"time"
+
+	"weir/locks/format"
 )
 
 // room is how much fits into one commit.
@@ -32,7 +34,7 @@ func (r room) fits(s step) bool {
 		return true
 	}
 	parts, err := s.draft.intents()
-	return err == nil && parts <= maxParts && n+parts <= r.max
+	return err == nil && parts <= format.MaxParts && n+parts <= r.max
 }
 
 // Every step leaves nobody waiting who could be served, and counts on finding
@@ -51,11 +53,11 @@ func acquire(g *group, now time.Time, pull int, want []Want, room room) step {
 	rows := g.own().rows
 	var unwanted []Key
 	for k, r := range rows {
-		if !wanted[k] && r.has(pull) {
+		if !wanted[k] && r.Has(pull) {
 			unwanted = append(unwanted, k)
 		}
 	}
-	slices.SortFunc(unwanted, Key.compare)
+	slices.SortFunc(unwanted, Key.Compare)
 
 	all := newDraft(g, now, Pull{Repo: g.repo, Number: pull})
 	for _, k := range unwanted {
@@ -142,11 +144,11 @@ func (d *draft) conclude(pull int, want []Want) {
 func release(g *group, now time.Time, pull int, keys []Key, room room) step {
 	var mine []Key
 	for k, r := range g.own().rows {
-		if r.has(pull) && (keys == nil || slices.Contains(keys, k)) {
+		if r.Has(pull) && (keys == nil || slices.Contains(keys, k)) {
 			mine = append(mine, k)
 		}
 	}
-	slices.SortFunc(mine, Key.compare)
+	slices.SortFunc(mine, Key.Compare)
 	if len(mine) == 0 {
 		return step{draft: newDraft(g, now, Pull{}), final: true}
 	}

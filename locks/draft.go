@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"weir/locks/format"
 	"weir/store"
 )
 
@@ -15,7 +16,7 @@ type spot struct {
 	Key
 }
 
-func (s spot) compare(o spot) int { return cmp.Or(cmp.Compare(s.repo, o.repo), s.Key.compare(o.Key)) }
+func (s spot) compare(o spot) int { return cmp.Or(cmp.Compare(s.repo, o.repo), s.Key.Compare(o.Key)) }
 
 // draft is a group of tables with changes that are not committed yet.
 type draft struct {
@@ -82,7 +83,7 @@ func (d *draft) intents() (n int, err error) {
 		rows, _ := d.changed()
 		d.parts = map[string][][]byte{}
 		for repo, list := range rows {
-			if d.parts[repo], err = encodeIntent(d.base.tables[repo].seq+1, list); err != nil {
+			if d.parts[repo], err = format.EncodeIntent(d.base.tables[repo].seq+1, list); err != nil {
 				return 0, err
 			}
 		}
@@ -107,14 +108,14 @@ func (d *draft) writes(others, most int) ([]store.Write, error) {
 	var writes []store.Write
 	for repo, t := range d.base.tables {
 		if len(changed[repo]) == 0 {
-			writes = append(writes, store.Write{Op: store.Check, Key: headKey(repo), Expect: t.head})
+			writes = append(writes, store.Write{Op: store.Check, Key: format.HeadKey(repo), Expect: t.head})
 			continue
 		}
-		body := headBody{Clock: d.now, Seq: t.seq + 1, Sum: t.sum, Links: t.links}
+		body := format.Head{Clock: d.now, Seq: t.seq + 1, Sum: t.sum, Links: t.links}
 		for _, lock := range changed[repo] {
 			body.Sum += body.Seq - t.rows[lock.Key].seq
 			if direct {
-				w, err := encodeLock(repo, lock, body.Seq, t.rows[lock.Key].version)
+				w, err := format.EncodeRow(repo, lock, body.Seq, t.rows[lock.Key].version)
 				if err != nil {
 					return nil, err
 				}
@@ -124,10 +125,10 @@ func (d *draft) writes(others, most int) ([]store.Write, error) {
 		if !direct {
 			body.Intent = len(d.parts[repo])
 			for i, part := range d.parts[repo] {
-				writes = append(writes, store.Write{Op: store.Put, Key: partKey(repo, i), Body: part})
+				writes = append(writes, store.Write{Op: store.Put, Key: format.PartKey(repo, i), Body: part})
 			}
 		}
-		head, err := encodeHead(repo, t.head, body)
+		head, err := format.EncodeHead(repo, t.head, body)
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +158,7 @@ func (d *draft) wait(s spot, w Waiter) {
 		at.State = cmp.Or(w.State, at.State)
 	} else {
 		l.Waiters = append(l.Waiters, w)
-		slices.SortFunc(l.Waiters, byArrival)
+		slices.SortFunc(l.Waiters, format.ByArrival)
 	}
 	d.rows[s] = l
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"weir/locks/format"
 	"weir/store"
 	"weir/store/storetest"
 )
@@ -73,7 +74,7 @@ func (h *history) replay(ctx context.Context) (moments []moment, broken []string
 				return nil, nil, err
 			}
 			versions[w.Key] = r[0].Version
-			if repo, ok := strings.CutPrefix(w.Key.Partition, indexPartition+"/"); ok {
+			if repo, ok := strings.CutPrefix(w.Key.Partition, format.IndexPartition+"/"); ok {
 				touched[repo] = true
 			}
 		}
@@ -109,15 +110,15 @@ func (h *history) replay(ctx context.Context) (moments []moment, broken []string
 			for _, w := range l.Waiters {
 				one := l
 				one.State = w.State
-				waits[Pull{p.repo, w.Pull}] = append(waits[Pull{p.repo, w.Pull}], one)
+				waits[Pull{Repo: p.repo, Number: w.Pull}] = append(waits[Pull{Repo: p.repo, Number: w.Pull}], one)
 			}
 			if l.Owner == 0 {
 				continue
 			}
-			if by, taken := states[l.State]; taken && l.State != "" && by != (Pull{p.repo, l.Owner}) {
+			if by, taken := states[l.State]; taken && l.State != "" && by != (Pull{Repo: p.repo, Number: l.Owner}) {
 				broken = append(broken, fmt.Sprintf("commit %d: state %s belongs to %v and %s#%d", i, l.State, by, p.repo, l.Owner))
 			}
-			states[l.State] = Pull{p.repo, l.Owner}
+			states[l.State] = Pull{Repo: p.repo, Number: l.Owner}
 			id := fmt.Sprint(p.repo, p.Key, l.Epoch)
 			if owner, seen := owners[id]; seen && owner != l.Owner {
 				broken = append(broken, fmt.Sprintf("commit %d: epoch %d of %v belongs to #%d and #%d", i, l.Epoch, p, owner, l.Owner))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"weir/locks/format"
 	"weir/store"
 	"weir/store/storetest"
 )
@@ -262,7 +263,7 @@ func TestI10_TornList(t *testing.T) {
 		w.acquire(1, "a")
 		w.acquire(3, "b")
 		w.acquire(2, "a", "b")
-		old, err := w.faulty.Get(t.Context(), rowKey(repo, at("b")[0]))
+		old, err := w.faulty.Get(t.Context(), format.RowKey(repo, at("b")[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +291,7 @@ func TestI1_TornIntent(t *testing.T) {
 		}
 		w.release(1, nil)
 		w.faulty.Plan = nil
-		part, err := w.faulty.Get(t.Context(), intentKey(repo))
+		part, err := w.faulty.Get(t.Context(), format.IntentKey(repo))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +314,7 @@ func TestRowsThatNeverAddUp(t *testing.T) {
 		if _, err := l.Acquire(t.Context(), repo, 1, wants("a", "b")); err != nil {
 			t.Fatal(err)
 		}
-		r, err := l.Store.Get(t.Context(), rowKey(repo, at("b")[0]))
+		r, err := l.Store.Get(t.Context(), format.RowKey(repo, at("b")[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,20 +347,19 @@ func TestIntentEncoding(t *testing.T) {
 		}
 		rows = append(rows, Lock{Key: Key{Dir: name, Workspace: "\xff"}, Owner: i, Epoch: int64(i), Waiters: []Waiter{{Pull: 1 + i}}})
 	}
-	parts, err := encodeIntent(7, rows)
+	parts, err := format.EncodeIntent(7, rows)
 	if err != nil || len(parts) < 2 {
 		t.Fatalf("%d parts, %v", len(parts), err)
 	}
 	var records []store.Record
 	for i, p := range parts {
-		records = append(records, store.Record{Key: partKey(repo, i), Body: p})
+		records = append(records, store.Record{Key: format.PartKey(repo, i), Body: p})
 	}
-	got, ok, err := decodeIntent(7, len(parts), records)
+	got, ok, err := format.DecodeIntent(7, len(parts), records)
 	if err != nil || !ok || len(got) != len(rows) {
 		t.Fatalf("%d rows, %v, %v", len(got), ok, err)
 	}
-	for i, b := range got {
-		lock := b.lock(Key{Dir: string(b.Dir), Workspace: string(b.Workspace)})
+	for i, lock := range got {
 		if diff := cmp.Diff(rows[i], lock); diff != "" {
 			t.Fatalf("row %d (-want +got):\n%s", i, diff)
 		}
@@ -374,14 +374,14 @@ func TestIntentEncoding(t *testing.T) {
 		"one too many":      {7, len(parts) - 1, records},
 		"none expected":     {7, 0, records},
 	} {
-		if _, ok, err := decodeIntent(tt.seq, tt.want, tt.list); ok || err != nil {
+		if _, ok, err := format.DecodeIntent(tt.seq, tt.want, tt.list); ok || err != nil {
 			t.Errorf("%s: %v, %v", name, ok, err)
 		}
 	}
 	damaged := slices.Clone(records)
 	damaged[0].Body = slices.Clone(damaged[0].Body)
 	damaged[0].Body[100] ^= 1
-	if _, _, err := decodeIntent(7, len(parts), damaged); err == nil {
+	if _, _, err := format.DecodeIntent(7, len(parts), damaged); err == nil {
 		t.Error("a damaged intent is read without an error")
 	}
 }

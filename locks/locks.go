@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"weir/locks/format"
 	"weir/store"
 )
 
@@ -37,55 +38,16 @@ const (
 	maxAlso     = store.MaxWrites / 2
 )
 
-// Key names a project within its repository. Neither part may contain a NUL.
-type Key struct {
-	Dir       string
-	Workspace string
-}
-
-func (k Key) String() string { return k.Dir + " (" + k.Workspace + ")" }
-
-func (k Key) compare(o Key) int {
-	return cmp.Or(strings.Compare(k.Dir, o.Dir), strings.Compare(k.Workspace, o.Workspace))
-}
-
-// Lock is the row of one project.
-type Lock struct {
-	Key     Key
-	Owner   int // the pull request that owns it; 0: nobody
-	Epoch   int64
-	Since   time.Time // when Owner got it
-	State   string    // what the owner, or the last one, gave as its state
-	Waiters []Waiter  // in the order in which they came
-
-	// Holder is who keeps it from those that want it: its owner, or, where
-	// nobody owns it, the owner of another project with the state that is
-	// wanted. In a Lock from Get it is only ever the owner.
-	Holder Pull
-}
-
-// Pull names a pull request. The zero value is none.
-type Pull struct {
-	Repo   string
-	Number int
-}
-
-// String is as people write it: acme/app#12.
-func (p Pull) String() string { return fmt.Sprintf("%s#%d", p.Repo, p.Number) }
-
-// Place returns the place of a pull request in the queue of this lock: 1 is
-// the next, 0 means that it does not wait.
-func (l Lock) Place(pull int) int {
-	return 1 + slices.IndexFunc(l.Waiters, func(w Waiter) bool { return w.Pull == pull })
-}
-
-// Waiter is a pull request that wants a lock. It stands in the row of every
-// project that it wants and does not own.
-type Waiter struct {
-	Pull  int
-	Since time.Time
-	State string // as it was wanted
-}
+type (
+	// Key names a project within its repository.
+	Key = format.Key
+	// Lock is the row of one project.
+	Lock = format.Lock
+	// Waiter is a pull request that wants a lock.
+	Waiter = format.Waiter
+	// Pull names a pull request of any repository.
+	Pull = format.Pull
+)
 
 // Want is one project that a pull request has to own.
 type Want struct {
@@ -243,7 +205,7 @@ func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key) 
 	out, last, err := l.run(ctx, repo, nil, nil, func(g *group, now time.Time, room room) step {
 		s := release(g, now, pull, keys, room)
 		for at := range s.draft.rows {
-			if at.repo == repo && g.row(at).has(pull) {
+			if at.repo == repo && g.row(at).Has(pull) {
 				touched[at.Key] = true
 			}
 		}
@@ -253,16 +215,13 @@ func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key) 
 		return out, fmt.Errorf("release locks of %s#%d: %w", repo, pull, err)
 	}
 	for k := range touched {
-		if lock := last.get(spot{repo, k}); !lock.has(pull) {
+		if lock := last.get(spot{repo, k}); !lock.Has(pull) {
 			out.Locks = append(out.Locks, lock)
 		}
 	}
-	slices.SortFunc(out.Locks, func(a, b Lock) int { return a.Key.compare(b.Key) })
+	slices.SortFunc(out.Locks, func(a, b Lock) int { return a.Key.Compare(b.Key) })
 	return out, nil
 }
-
-// has reports whether the pull request owns the lock or waits for it.
-func (l Lock) has(pull int) bool { return l.Owner == pull || l.Place(pull) > 0 }
 
 // unique returns want with each key once, with Keep if any of its wants had it
 // and with the first state that any had.

@@ -129,7 +129,7 @@ func (m *machine) act(t *rapid.T, pull int, dirs, keep []string) {
 	for k, r := range after.rows {
 		w, isWanted := wanted[k]
 		switch {
-		case !isWanted && r.has(pull):
+		case !isWanted && r.Has(pull):
 			t.Fatalf("#%d has %s, which it does not want", pull, k)
 		case !isWanted:
 		case out.Acquired && r.Owner != pull:
@@ -175,13 +175,13 @@ func (m *machine) free(t *rapid.T, pull int, keys []Key) {
 	for k, was := range before.rows {
 		in := keys == nil || slices.Contains(keys, k)
 		now := after.rows[k]
-		if in && now.has(pull) {
+		if in && now.Has(pull) {
 			t.Fatalf("#%d still has %s", pull, k)
 		}
 		if !in && was.Owner == pull && now.Owner != pull {
 			t.Fatalf("I6: #%d lost %s, which was not released", pull, k)
 		}
-		if !in && was.Place(pull) > 0 && !now.has(pull) {
+		if !in && was.Place(pull) > 0 && !now.Has(pull) {
 			t.Fatalf("I6: #%d left the queue of %s", pull, k)
 		}
 	}
@@ -197,7 +197,7 @@ func (m *machine) othersKeep(t *rapid.T, pull int, before, after *table) {
 			t.Fatalf("I6: an operation of #%d took %s from #%d", pull, k, was.Owner)
 		}
 		for _, w := range was.Waiters {
-			if w.Pull != pull && !now.has(w.Pull) {
+			if w.Pull != pull && !now.Has(w.Pull) {
 				t.Fatalf("I6: an operation of #%d took #%d out of the queue of %s", pull, w.Pull, k)
 			}
 		}

@@ -369,7 +369,7 @@ func (m *model) finish(t *rapid.T, all []*operation) {
 func (o *operation) holds(at moment) bool {
 	if o.Kind != "acquire" {
 		for p, l := range at {
-			if p.repo == o.Repo && (o.Kind == "release all" || slices.ContainsFunc(o.Want, func(w Want) bool { return w.Key == p.Key })) && l.has(o.Pull) {
+			if p.repo == o.Repo && (o.Kind == "release all" || slices.ContainsFunc(o.Want, func(w Want) bool { return w.Key == p.Key })) && l.Has(o.Pull) {
 				return false
 			}
 		}

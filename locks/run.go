@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"weir/locks/format"
 	"weir/store"
 )
 
@@ -95,7 +96,7 @@ func (l *Locks) run(ctx context.Context, repo string, want []Want, also []store.
 		case try == maxTries:
 			return out, nil, fmt.Errorf("gave up after %d tries: %w", try, err)
 		}
-		indexed = indexed || slices.ContainsFunc(conflict.Conflicts, func(c store.Record) bool { return c.Key == indexKey(repo) })
+		indexed = indexed || slices.ContainsFunc(conflict.Conflicts, func(c store.Record) bool { return c.Key == format.IndexKey(repo) })
 		if err := wait(ctx, try); err != nil {
 			return out, nil, err
 		}
@@ -151,7 +152,7 @@ func (l *Locks) commit(ctx context.Context, d *draft, also []store.Write, indexe
 	}
 	writes = append(writes, others...)
 	if !indexed && changed > 0 {
-		index := store.Write{Op: store.Put, Key: indexKey(repo)}
+		index := store.Write{Op: store.Put, Key: format.IndexKey(repo)}
 		if len(writes) < l.maxWrites() {
 			return l.Store.Commit(ctx, append(writes, index)...)
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"weir/locks/format"
 	"weir/store"
 )
 
@@ -190,7 +191,7 @@ func (l *Locks) link(ctx context.Context, repos []string) ([]store.Write, error)
 	}
 	keys := make([]store.Key, len(repos))
 	for i, r := range repos {
-		keys[i] = headKey(r)
+		keys[i] = format.HeadKey(r)
 	}
 	records, err := l.Store.Get(ctx, keys...)
 	if err != nil {
@@ -198,7 +199,7 @@ func (l *Locks) link(ctx context.Context, repos []string) ([]store.Write, error)
 	}
 	var writes []store.Write
 	for i, r := range records {
-		var b headBody
+		var b format.Head
 		if r.Version != 0 {
 			if err := json.Unmarshal(r.Body, &b); err != nil {
 				return nil, fmt.Errorf("read %s: %w", r.Key, err)
@@ -209,7 +210,7 @@ func (l *Locks) link(ctx context.Context, repos []string) ([]store.Write, error)
 				b.Links = append(b.Links, o)
 			}
 		}
-		w, err := encodeHead(repos[i], r.Version, b)
+		w, err := format.EncodeHead(repos[i], r.Version, b)
 		if err != nil {
 			return nil, err
 		}

@@ -57,7 +57,7 @@ func TestI1_OneStateInOneRepository(t *testing.T) {
 	w.out(repo, 1)
 	w.in(repo, 1, "a=X")
 	out := w.in(repo, 2, "b=X", "c")
-	if out.Acquired || !slices.Equal(out.Blockers, []Pull{{repo, 1}}) {
+	if out.Acquired || !slices.Equal(out.Blockers, []Pull{{Repo: repo, Number: 1}}) {
 		t.Errorf("#2: %+v, want that #1 blocks it", out)
 	}
 	if out := w.in(repo, 3, "b"); !out.Acquired {
@@ -76,7 +76,7 @@ func TestI1_I10_OneStateInTwoRepositories(t *testing.T) {
 	w := newWorld(t, nil)
 	w.in("acme/other", 12, "x=X", "y")
 	out := w.in(repo, 1, "a=X", "b")
-	if out.Acquired || !slices.Equal(out.Blockers, []Pull{{"acme/other", 12}}) || out.Locks[0].Holder.String() != "acme/other#12" {
+	if out.Acquired || !slices.Equal(out.Blockers, []Pull{{Repo: "acme/other", Number: 12}}) || out.Locks[0].Holder.String() != "acme/other#12" {
 		t.Errorf("%+v, want that acme/other#12 blocks it", out)
 	}
 	w.in("acme/third", 1, "z=X")
@@ -92,10 +92,10 @@ func TestI1_I10_OneStateInTwoRepositories(t *testing.T) {
 		granted []Pull
 	}{
 		{"acme/unrelated", 7, nil},
-		{"acme/other", 12, []Pull{{repo, 1}}},
+		{"acme/other", 12, []Pull{{Repo: repo, Number: 1}}},
 		{"acme/other", 12, nil},
-		{repo, 1, []Pull{{"acme/third", 1}}},
-		{"acme/third", 1, []Pull{{repo, 2}}},
+		{repo, 1, []Pull{{Repo: "acme/third", Number: 1}}},
+		{"acme/third", 1, []Pull{{Repo: repo, Number: 2}}},
 		{repo, 2, nil},
 	} {
 		out := w.out(tt.repo, tt.pull)
@@ -169,7 +169,7 @@ func TestI1_IntentsOfTwoRepositories(t *testing.T) {
 	if out.Acquired || len(out.Blockers) != 1 {
 		t.Errorf("blockers %v", out.Blockers)
 	}
-	if out := w.out(repo, 1); !slices.Equal(out.GrantedElsewhere, []Pull{{"acme/other", 2}}) {
+	if out := w.out(repo, 1); !slices.Equal(out.GrantedElsewhere, []Pull{{Repo: "acme/other", Number: 2}}) {
 		t.Errorf("granted %v", out.GrantedElsewhere)
 	}
 	list, err := w.List(t.Context(), "acme/other")

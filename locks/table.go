@@ -1,45 +1,16 @@
 package locks
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"weir/locks/format"
 	"weir/store"
 )
-
-// indexPartition lists the repositories that ever had a lock. Those of one
-// repository are in a partition of their own: the head row, which sorts first,
-// so that it is never newer than the rows that are read after it, and a row
-// for each project.
-const (
-	indexPartition = "locks"
-	headSort       = "h"
-	projectPrefix  = "p" // followed by directory, NUL, workspace
-	longPrefix     = "q" // followed by a hash of the same, where that is too long
-)
-
-func partition(repo string) string { return indexPartition + "/" + repo }
-
-func indexKey(repo string) store.Key { return store.Key{Partition: indexPartition, Sort: repo} }
-
-func headKey(repo string) store.Key { return store.Key{Partition: partition(repo), Sort: headSort} }
-
-func rowKey(repo string, k Key) store.Key {
-	name := k.Dir + "\x00" + k.Workspace
-	sort := projectPrefix + name
-	if len(sort) > store.MaxKey {
-		sum := sha256.Sum256([]byte(name))
-		sort = longPrefix + hex.EncodeToString(sum[:])
-	}
-	return store.Key{Partition: partition(repo), Sort: sort}
-}
 
 // table is what the store holds of one repository, its intent carried out.
 type table struct {
@@ -60,34 +31,6 @@ type row struct {
 	seq     int64         // the change that wrote it last
 	version store.Version // of what is stored
 	pending bool          // the intent has it, and it is not stored yet
-}
-
-type headBody struct {
-	Clock  time.Time `json:"clock"`
-	Seq    int64     `json:"seq"`
-	Sum    int64     `json:"sum"`
-	Intent int       `json:"intent,omitempty"` // in how many records
-	Links  []string  `json:"links,omitempty"`
-}
-
-type rowBody struct {
-	Owner   int          `json:"owner"`
-	Epoch   int64        `json:"epoch"`
-	Since   time.Time    `json:"since,omitzero"`
-	State   string       `json:"state,omitempty"`
-	Waiters []waiterBody `json:"waiters,omitempty"`
-	Seq     int64        `json:"seq,omitempty"`
-
-	// The name of a project whose row key has only a hash of it. Bytes,
-	// because a path need not be UTF-8.
-	Dir       []byte `json:"dir,omitempty"`
-	Workspace []byte `json:"workspace,omitempty"`
-}
-
-type waiterBody struct {
-	Pull  int       `json:"pull"`
-	Since time.Time `json:"since"`
-	State string    `json:"state,omitempty"`
 }
 
 // load reads the rows of a repository as they were at one moment. A listing
@@ -132,35 +75,34 @@ func (l *Locks) load(ctx context.Context, repo string) (*table, error) {
 
 // read is one try of load. It returns false for what is not of one moment.
 func (l *Locks) read(ctx context.Context, repo string) (t *table, whole bool, err error) {
-	records, err := store.All(ctx, l.Store, partition(repo), "")
+	records, err := store.All(ctx, l.Store, format.Partition(repo), "")
 	if err != nil {
 		return nil, false, err
 	}
 	t = &table{repo: repo, rows: make(map[Key]row, len(records))}
-	var head headBody
+	var head format.Head
 	for _, r := range records {
 		switch {
-		case r.Key.Sort == headSort:
+		case r.Key.Sort == format.HeadSort:
 			if err := json.Unmarshal(r.Body, &head); err != nil {
 				return nil, false, fmt.Errorf("read %s: %w", r.Key, err)
 			}
 			t.head, t.clock, t.seq, t.links = r.Version, head.Clock, head.Seq, head.Links
-		case strings.HasPrefix(r.Key.Sort, intentPrefix):
+		case strings.HasPrefix(r.Key.Sort, format.IntentPrefix):
 			t.parts = append(t.parts, r)
 		default:
-			one, err := decodeRow(r)
+			lock, seq, err := format.DecodeRow(r)
 			if err != nil {
 				return nil, false, err
 			}
-			t.rows[one.Key] = one
+			t.rows[lock.Key] = row{Lock: lock, seq: seq, version: r.Version}
 		}
 	}
-	intent, whole, err := decodeIntent(head.Seq, head.Intent, t.parts)
+	intent, whole, err := format.DecodeIntent(head.Seq, head.Intent, t.parts)
 	if err != nil || !whole {
 		return t, false, err
 	}
-	for _, b := range intent {
-		lock := b.lock(Key{Dir: string(b.Dir), Workspace: string(b.Workspace)})
+	for _, lock := range intent {
 		stored := t.rows[lock.Key]
 		whole = whole && stored.seq <= head.Seq
 		t.rows[lock.Key] = row{Lock: lock, seq: head.Seq, version: stored.version, pending: stored.seq < head.Seq}
@@ -171,55 +113,6 @@ func (l *Locks) read(ctx context.Context, repo string) (t *table, whole bool, er
 	}
 	t.summed = true
 	return t, whole && t.sum == head.Sum, nil
-}
-
-func encodeHead(repo string, expect store.Version, b headBody) (store.Write, error) {
-	body, err := json.Marshal(b)
-	if err != nil {
-		return store.Write{}, fmt.Errorf("encode %s: %w", headKey(repo), err)
-	}
-	return store.Write{Op: store.Put, Key: headKey(repo), Expect: expect, Body: body}, nil
-}
-
-func newRowBody(l Lock, seq int64) rowBody {
-	b := rowBody{Owner: l.Owner, Epoch: l.Epoch, Since: l.Since, State: l.State, Seq: seq}
-	for _, w := range l.Waiters {
-		b.Waiters = append(b.Waiters, waiterBody(w))
-	}
-	return b
-}
-
-func (b rowBody) lock(k Key) Lock {
-	l := Lock{Key: k, Owner: b.Owner, Epoch: b.Epoch, Since: b.Since, State: b.State}
-	for _, w := range b.Waiters {
-		l.Waiters = append(l.Waiters, Waiter(w))
-	}
-	return l
-}
-
-func encodeLock(repo string, l Lock, seq int64, expect store.Version) (store.Write, error) {
-	b := newRowBody(l, seq)
-	key := rowKey(repo, l.Key)
-	if strings.HasPrefix(key.Sort, longPrefix) {
-		b.Dir, b.Workspace = []byte(l.Key.Dir), []byte(l.Key.Workspace)
-	}
-	body, err := json.Marshal(b)
-	if err != nil {
-		return store.Write{}, fmt.Errorf("encode lock %s: %w", l.Key, err)
-	}
-	return store.Write{Op: store.Put, Key: key, Expect: expect, Body: body}, nil
-}
-
-func decodeRow(r store.Record) (row, error) {
-	var b rowBody
-	if err := json.Unmarshal(r.Body, &b); err != nil {
-		return row{}, fmt.Errorf("read %q: %w", r.Key, err)
-	}
-	k := Key{Dir: string(b.Dir), Workspace: string(b.Workspace)}
-	if name, ok := strings.CutPrefix(r.Key.Sort, projectPrefix); ok {
-		k.Dir, k.Workspace, _ = strings.Cut(name, "\x00")
-	}
-	return row{Lock: b.lock(k), seq: b.Seq, version: r.Version}, nil
 }
 
 // Get returns the locks of keys, in their order; one that nobody ever had is
@@ -244,9 +137,9 @@ func (l *Locks) rows(ctx context.Context, repo string, keys []Key) (rows []row, 
 	}
 	rows = make([]row, len(keys))
 	if len(keys) < store.MaxWrites {
-		names := []store.Key{intentKey(repo)}
+		names := []store.Key{format.IntentKey(repo)}
 		for _, k := range keys {
-			if name := rowKey(repo, k); !slices.Contains(names, name) {
+			if name := format.RowKey(repo, k); !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -260,11 +153,11 @@ func (l *Locks) rows(ctx context.Context, repo string, keys []Key) (rows []row, 
 				if r.Version == 0 {
 					continue
 				}
-				one, err := decodeRow(r)
+				lock, seq, err := format.DecodeRow(r)
 				if err != nil {
 					return nil, false, err
 				}
-				found[one.Key] = one
+				found[lock.Key] = row{Lock: lock, seq: seq, version: r.Version}
 			}
 			for i, k := range keys {
 				rows[i] = found[k]
@@ -306,13 +199,13 @@ func (l *Locks) List(ctx context.Context, repo string) ([]Lock, error) {
 			locks = append(locks, d.seen(held, k, state))
 		}
 	}
-	slices.SortFunc(locks, func(a, b Lock) int { return a.Key.compare(b.Key) })
+	slices.SortFunc(locks, func(a, b Lock) int { return a.Key.Compare(b.Key) })
 	return locks, nil
 }
 
 // Repos returns the repositories that ever had a lock, in order.
 func (l *Locks) Repos(ctx context.Context) ([]string, error) {
-	records, err := store.All(ctx, l.Store, indexPartition, "")
+	records, err := store.All(ctx, l.Store, format.IndexPartition, "")
 	if err != nil {
 		return nil, fmt.Errorf("list repositories with locks: %w", err)
 	}
@@ -358,10 +251,8 @@ func (l *Locks) Fences(ctx context.Context, repo string, pull int, keys []Key) (
 		if r.Owner != pull {
 			return nil, nil, &NotOwnerError{Key: r.Key, Pull: pull, Owner: r.Owner}
 		}
-		checks = append(checks, store.Write{Op: store.Check, Key: rowKey(repo, r.Key), Expect: r.version})
+		checks = append(checks, store.Write{Op: store.Check, Key: format.RowKey(repo, r.Key), Expect: r.version})
 		locks = append(locks, r.Lock)
 	}
-	return append(checks, store.Write{Op: store.Check, Key: intentKey(repo)}), locks, nil
+	return append(checks, store.Write{Op: store.Check, Key: format.IntentKey(repo)}), locks, nil
 }
-
-func byArrival(a, b Waiter) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Pull, b.Pull)) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"weir/locks/format"
 	"weir/store"
 	"weir/store/storetest"
 )
@@ -86,11 +87,11 @@ func (s *watched) Commit(ctx context.Context, writes ...store.Write) error {
 		return err
 	}
 	for _, w := range writes {
-		repo, ok := strings.CutPrefix(w.Key.Partition, indexPartition+"/")
-		if ok && w.Op == store.Put && !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == headKey(repo) }) {
+		repo, ok := strings.CutPrefix(w.Key.Partition, format.IndexPartition+"/")
+		if ok && w.Op == store.Put && !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == format.HeadKey(repo) }) {
 			s.world.Errorf("%q was put without the head of its repository", w.Key)
 		}
-		if !ok || w.Key.Sort != headSort {
+		if !ok || w.Key.Sort != format.HeadSort {
 			continue
 		}
 		was, is := s.tables[repo], s.world.read(s.Store, repo)
@@ -131,7 +132,7 @@ func (w *world) watch(repo string, was, is *table, writes []store.Write) {
 			}
 		}
 	}
-	if !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == headKey(repo) && h.Op == store.Put }) {
+	if !slices.ContainsFunc(writes, func(h store.Write) bool { return h.Key == format.HeadKey(repo) && h.Op == store.Put }) {
 		if diff := cmp.Diff(was.logical(), is.logical()); diff != "" {
 			w.Errorf("locks of %s changed without its head:\n%s", repo, diff)
 		}
@@ -156,7 +157,7 @@ func (w *world) watch(repo string, was, is *table, writes []store.Write) {
 		if now.Place(now.Owner) > 0 && now.Owner != 0 {
 			w.Errorf("#%d owns %s and waits for it", now.Owner, k)
 		}
-		if !slices.IsSortedFunc(now.Waiters, byArrival) {
+		if !slices.IsSortedFunc(now.Waiters, format.ByArrival) {
 			w.Errorf("the queue of %s is out of order: %v", k, now.Waiters)
 		}
 	}
