@@ -21,11 +21,11 @@ func many(n int, content string) map[string]string {
 	return files
 }
 
-func TestMoreProjectsThanCanBeLocked(t *testing.T) {
+func TestMoreProjectsThanCanBePlanned(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{files: many(120, resource("one")), gate: true})
-	p := w.pull("all", many(120, resource("two")))
-	w.comment(p, "plan", "120", "Split")
+	w := newWorld(t, setup{files: many(501, resource("one")), gate: true})
+	p := w.pull("all", many(501, resource("two")))
+	w.comment(p, "plan", "501", "Split")
 	w.check(p.HeadSHA, "weir/plan", "failure")
 	w.quiet()
 	w.noPending(p.HeadSHA)
@@ -40,6 +40,27 @@ func TestMoreProjectsThanCanBeLocked(t *testing.T) {
 	w.comment(p, "apply")
 	w.quiet()
 	w.noPending(p.HeadSHA)
+}
+
+// More than one commit of the store can write.
+func TestMoreProjectsThanOneCommitLocks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{files: many(150, resource("one")), config: []string{"WEIR_TERRAFORM_BINARY=" + fakeTerraform(t)}})
+	p := w.pull("all", many(150, resource("two")))
+	w.check(p.HeadSHA, "weir/plan", "success")
+	q := w.pull("one", map[string]string{"envs/p149/main.tf": resource("three")})
+	w.comment(q, "locked", fmt.Sprintf("#%d", p.Number))
+	if rows := w.locks(); len(rows) != 150 {
+		t.Errorf("%d locks, want 150", len(rows))
+	}
+	w.review("bob", p, "APPROVE")
+	w.check(p.HeadSHA, "weir/apply", "success")
+	w.merge(p)
+	w.comment(q, "plan", "p149")
+	w.quiet()
+	if rows := w.locks(); len(rows) != 1 {
+		t.Errorf("%d locks are left after the merge, want the one of #%d", len(rows), q.Number)
+	}
 }
 
 func TestI6_RepositoriesWhoseNamesArePrefixes(t *testing.T) {

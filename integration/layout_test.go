@@ -35,7 +35,8 @@ var layout = map[string][]string{
 	"store/bolt":      {"store"},
 	"store/dynamo":    {"store"},
 	"store/storetest": {"store"},
-	"locks":           {"store"},
+	"locks":           {"store", "locks/format"},
+	"locks/format":    {"store"},
 
 	"planner": {"locks", "policy", "store", "planner/..."},
 
@@ -50,7 +51,7 @@ var layout = map[string][]string{
 	"planner/run":       {"store", "planner/record", "planner/live", "planner/artifact", "planner/project", "planner/terraform"},
 	"planner/result":    {"policy", "planner/record", "planner/terraform"},
 	"planner/reconcile": {"locks", "policy", "store", "planner/record", "planner/scope", "planner/work"},
-	"planner/tell":      {"store", "planner/record", "planner/result", "planner/scope", "planner/work"},
+	"planner/tell":      {"policy", "store", "planner/record", "planner/result", "planner/scope", "planner/work"},
 
 	// These know nothing of each other; what they share is the planner's.
 	"planner/project/...":   {"planner/project/..."},

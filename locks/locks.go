@@ -196,13 +196,14 @@ func (l *Locks) Acquire(ctx context.Context, repo string, pull int, want []Want,
 // of their queues: those of keys, or all that it has if keys is nil. What
 // becomes free is handed on in the same commit; what does not fit into one
 // commit is done in several, each of them valid by itself. Calling it again
-// changes nothing, or completes what an error or a crash left undone.
-func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key) (Outcome, error) {
+// changes nothing, or completes what an error or a crash left undone. also is
+// as for Acquire.
+func (l *Locks) Release(ctx context.Context, repo string, pull int, keys []Key, also ...store.Write) (Outcome, error) {
 	if err := validate(repo, pull, keys...); err != nil {
 		return Outcome{}, fmt.Errorf("release locks: %w", err)
 	}
 	touched := map[Key]bool{}
-	out, last, err := l.run(ctx, repo, nil, nil, func(g *group, now time.Time, room room) step {
+	out, last, err := l.run(ctx, repo, nil, also, func(g *group, now time.Time, room room) step {
 		s := release(g, now, pull, keys, room)
 		for at := range s.draft.rows {
 			if at.repo == repo && g.row(at).Has(pull) {

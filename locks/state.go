@@ -2,8 +2,6 @@ package locks
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -28,21 +26,8 @@ import (
 // Links stay: states move between repositories rarely, and one that did will
 // be asked for on the other side again.
 
-// statePartition has a record for each state that was ever wanted.
-const statePartition = "lock-states"
-
 // maxLinked is how many repositories may have to be read and checked together.
 const maxLinked = 30
-
-type stateBody struct {
-	State string   `json:"state"`
-	Repos []string `json:"repos"`
-}
-
-func stateKey(state string) store.Key {
-	sum := sha256.Sum256([]byte(state))
-	return store.Key{Partition: statePartition, Sort: hex.EncodeToString(sum[:])}
-}
 
 // group is a repository with all that it is linked with.
 type group struct {
@@ -123,7 +108,7 @@ func (l *Locks) register(ctx context.Context, repo string, states []string) erro
 func (l *Locks) registerSome(ctx context.Context, repo string, states []string) error {
 	keys := make([]store.Key, len(states))
 	for i, s := range states {
-		keys[i] = stateKey(s)
+		keys[i] = format.StateKey(s)
 	}
 	records, err := l.Store.Get(ctx, keys...)
 	if err != nil {
@@ -131,7 +116,7 @@ func (l *Locks) registerSome(ctx context.Context, repo string, states []string) 
 	}
 	var alone []store.Write
 	for i, r := range records {
-		b := stateBody{State: states[i]}
+		b := format.StateBody{State: states[i]}
 		if r.Version != 0 {
 			if err := json.Unmarshal(r.Body, &b); err != nil {
 				return fmt.Errorf("read %s: %w", r.Key, err)

@@ -119,7 +119,7 @@ func (t *task) shut(ctx context.Context, d policy.Decision, before *policy.Decis
 				return err
 			}
 		}
-		status, title := t.applyStatus(d)
+		status, title := t.say.ApplyStatus(d)
 		r := t.say.Result(result.Explain)
 		r.Decision = &d
 		if err := t.say.Check(ctx, result.CheckApply, status, title, r); err != nil {
@@ -320,7 +320,9 @@ func (t *task) commitApplying(ctx context.Context, p *record.ProjectRecord, one 
 		err = t.save(ctx, append(fences, runWrite)...)
 		var conflict *store.ConflictError
 		if err == nil || !errors.As(err, &conflict) || try == tries ||
-			!slices.ContainsFunc(conflict.Conflicts, func(r store.Record) bool { return r.Key == fences[0].Key }) {
+			!slices.ContainsFunc(conflict.Conflicts, func(r store.Record) bool {
+				return slices.ContainsFunc(fences, func(w store.Write) bool { return w.Key == r.Key })
+			}) {
 			return err
 		}
 	}

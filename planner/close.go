@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"weir/locks"
 	"weir/planner/record"
 	"weir/planner/result"
 	"weir/planner/work"
@@ -28,12 +29,9 @@ func (t *task) close(ctx context.Context) error {
 		return t.applyMerged(ctx, again)
 	}
 
-	outcome, err := t.Locks.Release(ctx, t.job.Repo, t.job.Pull, nil)
+	outcome, err := t.release(ctx, nil)
 	if err != nil {
 		return err
-	}
-	if len(outcome.Granted) > 0 {
-		t.Queue.Wake()
 	}
 	if !t.rec.Stored() {
 		return nil // weir never knew it: nothing else to end
@@ -52,6 +50,20 @@ func (t *task) close(ctx context.Context) error {
 		return err
 	}
 	return t.Runs.Artifacts.Remove(ctx, t.files())
+}
+
+// release gives locks back, nil for all, provided that this worker still has
+// the job: else they may be those of a pull request that was opened again.
+func (t *task) release(ctx context.Context, keys []locks.Key) (locks.Outcome, error) {
+	fence, err := t.Queue.Fence(ctx, t.job)
+	if err != nil {
+		return locks.Outcome{}, err
+	}
+	outcome, err := t.Locks.Release(ctx, t.job.Repo, t.job.Pull, keys, fence)
+	if len(outcome.Granted)+len(outcome.GrantedElsewhere) > 0 {
+		t.Queue.Wake()
+	}
+	return outcome, err
 }
 
 // ended says that the pull request is closed and nothing of it is to be applied
@@ -100,7 +112,7 @@ func (t *task) applyMerged(ctx context.Context, again bool) error {
 		if _, err := t.say.Comment(ctx, r); err != nil {
 			return err
 		}
-		status, title := t.applyStatus(decision)
+		status, title := t.say.ApplyStatus(decision)
 		if err := t.say.Check(ctx, result.CheckApply, status, title, r); err != nil {
 			return err
 		}
@@ -180,12 +192,9 @@ func (t *task) unlock(ctx context.Context) error {
 	if len(only) == len(t.rec.Projects) {
 		keys = nil
 	}
-	outcome, err := t.Locks.Release(ctx, t.job.Repo, t.job.Pull, keys)
+	outcome, err := t.release(ctx, keys)
 	if err != nil {
 		return err
-	}
-	if len(outcome.Granted) > 0 {
-		t.Queue.Wake()
 	}
 	for i := range t.rec.Projects {
 		p := &t.rec.Projects[i]

@@ -3,9 +3,7 @@ package planner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -232,7 +230,7 @@ func (t *task) announce(ctx context.Context) error {
 		t.rec.Post(told.At, t.seen)
 	}
 	t.rec.ToldJob = t.job.ID
-	if err := t.planChecks(ctx, r, decision); err != nil {
+	if err := t.say.Both(ctx, r, decision); err != nil {
 		return err
 	}
 	if err := t.save(ctx); err != nil {
@@ -262,88 +260,11 @@ func (t *task) announceWaiting(ctx context.Context) error {
 	if _, err := t.say.Comment(ctx, r); err != nil {
 		return err
 	}
-	title := "Waits for " + waitsFor(t.rec.Waiting)
+	title := "Waits for " + record.Owners(t.rec.Waiting)
 	for _, name := range []string{result.CheckPlan, result.CheckApply} {
 		if err := t.say.Check(ctx, name, record.ActionRequired, title, r); err != nil {
 			return err
 		}
 	}
 	return t.save(ctx)
-}
-
-func waitsFor(waiting []record.Waiting) string {
-	var owners []string
-	for _, w := range waiting {
-		name := fmt.Sprintf("#%d", w.Owner)
-		if w.Owner == 0 {
-			name = "its turn"
-		}
-		if !slices.Contains(owners, name) {
-			owners = append(owners, name)
-		}
-	}
-	return strings.Join(owners, ", ")
-}
-
-// planChecks sets both checks by the outcome of the plans.
-func (t *task) planChecks(ctx context.Context, r result.Result, d policy.Decision) error {
-	failed := 0
-	for _, p := range t.rec.Projects {
-		if p.State == record.PlanFailed {
-			failed++
-		}
-	}
-	status, title := record.Success, fmt.Sprintf("%d planned", len(t.rec.Projects))
-	switch {
-	case t.rec.Failure != "":
-		status, title = record.Failure, firstLine(t.rec.Failure)
-	case failed > 0:
-		status, title = record.Failure, fmt.Sprintf("%d of %d failed", failed, len(t.rec.Projects))
-	case len(t.rec.Projects) == 0:
-		title = "No project is touched"
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	var plan, apply record.CheckRef
-	g.Go(func() (err error) {
-		plan, err = t.say.Set(gctx, result.CheckPlan, status, title, r)
-		return err
-	})
-	g.Go(func() (err error) {
-		status, title := t.applyStatus(d)
-		apply, err = t.say.Set(gctx, result.CheckApply, status, title, r)
-		return err
-	})
-	err := g.Wait()
-	t.say.Keep(plan)
-	t.say.Keep(apply)
-	return err
-}
-
-// applyStatus is what the check weir/apply says outside of an apply.
-func (t *task) applyStatus(d policy.Decision) (record.CheckStatus, string) {
-	if t.rec.Failure != "" {
-		return record.ActionRequired, "Waits for a plan"
-	}
-	if d.Nothing {
-		for _, p := range t.rec.Projects {
-			if p.AppliedHead != "" {
-				return record.Success, "Everything is applied"
-			}
-		}
-		return record.Success, "Nothing to apply"
-	}
-	missing := d.Missing()
-	switch {
-	case len(missing) == 0:
-		return record.ActionRequired, "Will be applied now"
-	case t.rec.Mode == policy.OnMerge && !t.pr.Merged && len(missing) == 1 && missing[0].Name == "asked":
-		// A required check must not keep it from the merge that it waits for.
-		return record.Success, "Ready: it is applied after the merge"
-	}
-	return record.ActionRequired, "Waits: " + missing[0].Reason
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	return line
 }

@@ -12,6 +12,9 @@ import (
 	"weir/planner/scope"
 )
 
+// maxProjects of one pull request fit into its record.
+const maxProjects = 500
+
 // take asks for the locks of all projects that the pull request touches, and
 // gives back those that it no longer touches. Where others own some, the
 // pull request waits, and taken is false.
@@ -26,33 +29,52 @@ func (t *task) take(ctx context.Context, s *scope.Scope) (taken bool, err error)
 		key := locks.Key{Dir: p.Dir, Workspace: p.Workspace}
 		// What was applied here must not slip to another pull request
 		// before this one is merged.
-		want[i] = locks.Want{Key: key, Keep: old[key].AppliedHead != ""}
+		want[i] = locks.Want{Key: key, Keep: old[key].AppliedHead != "", State: p.State}
 		names[key] = p.ID()
 	}
-	outcome, err := t.Locks.Acquire(ctx, t.job.Repo, t.job.Pull, want)
-	var many *locks.TooManyError
-	if errors.As(err, &many) {
-		s.Failure = fmt.Sprintf("This pull request touches %d projects; weir can lock at most %d for one pull request. Split it.", many.Wanted, many.Max)
+	if len(want) > maxProjects {
+		s.Failure = fmt.Sprintf("This pull request touches %d projects; weir plans at most %d for one pull request. Split it.", len(want), maxProjects)
+		return true, nil
+	}
+	fence, err := t.Queue.Fence(ctx, t.job)
+	if err != nil {
+		return false, err
+	}
+	outcome, err := t.Locks.Acquire(ctx, t.job.Repo, t.job.Pull, want, fence)
+	if linked := (*locks.TooLinkedError)(nil); errors.As(err, &linked) {
+		s.Failure = linked.Error()
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if len(outcome.Granted) > 0 {
+	if len(outcome.Granted)+len(outcome.GrantedElsewhere) > 0 {
 		t.Queue.Wake()
 	}
+	var released, fresh []string
 	for _, key := range outcome.Released {
-		t.note("lock released", "the pull request no longer needs it", cmp.Or(names[key], key.Dir))
+		released = append(released, cmp.Or(names[key], key.Dir))
+	}
+	if released != nil {
+		t.note("locks released", "the pull request no longer needs them", released...)
 	}
 	t.rec.Waiting = nil
 	if !outcome.Acquired {
 		for _, lock := range outcome.Locks {
+			me := locks.Pull{Repo: t.job.Repo, Number: t.job.Pull}
 			if lock.Owner == t.job.Pull {
 				continue
 			}
+			waiting := record.Waiting{ID: names[lock.Key]}
+			if lock.Holder != me {
+				waiting.Owner = lock.Holder.Number
+				if lock.Holder.Repo != t.job.Repo {
+					waiting.Repo = lock.Holder.Repo
+				}
+			}
 			place := 1 + slices.IndexFunc(lock.Waiters, func(w locks.Waiter) bool { return w.Pull == t.job.Pull })
-			if lock.Owner != 0 || place > 1 {
-				t.rec.Waiting = append(t.rec.Waiting, record.Waiting{ID: names[lock.Key], Owner: lock.Owner, Place: max(place, 1)})
+			if waiting.Place = max(place, 1); waiting.Owner != 0 || place > 1 {
+				t.rec.Waiting = append(t.rec.Waiting, waiting)
 			}
 		}
 	}
@@ -64,13 +86,16 @@ func (t *task) take(ctx context.Context, s *scope.Scope) (taken bool, err error)
 		if epoch := outcome.Locks[i].Epoch; rec.Epoch != epoch {
 			rec.Epoch = epoch
 			if outcome.Acquired {
-				t.note("lock taken", fmt.Sprintf("epoch %d", epoch), p.ID())
+				fresh = append(fresh, p.ID())
 			}
 		}
 		if rec.State == "" || !outcome.Acquired && rec.State != record.Applied {
 			rec.State, rec.Note = record.Pending, ""
 		}
 		records[i] = rec
+	}
+	if fresh != nil {
+		t.note("locks taken", "", fresh...)
 	}
 	t.rec.Projects = records
 	return outcome.Acquired, nil

@@ -177,11 +177,11 @@ func (v view) WaitingLines() []string {
 		case w.Owner == 0:
 			lines = append(lines, "- "+markdown.Code(w.ID)+" is free, and kept for whoever is first in the queue")
 		case w.Place == 1:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is next", markdown.Code(w.ID), w.Owner))
+			lines = append(lines, fmt.Sprintf("- %s: %s owns it; this pull request is next", markdown.Code(w.ID), w.By()))
 		case w.Place > 1:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it; this pull request is number %d in the queue", markdown.Code(w.ID), w.Owner, w.Place))
+			lines = append(lines, fmt.Sprintf("- %s: %s owns it; this pull request is number %d in the queue", markdown.Code(w.ID), w.By(), w.Place))
 		default:
-			lines = append(lines, fmt.Sprintf("- %s: #%d owns it", markdown.Code(w.ID), w.Owner))
+			lines = append(lines, fmt.Sprintf("- %s: %s owns it", markdown.Code(w.ID), w.By()))
 		}
 	}
 	return bounded(lines, roomWaiting, "- and %d more")
@@ -189,26 +189,28 @@ func (v view) WaitingLines() []string {
 
 // Owners are the pull requests that are waited for, as "#12 and #14".
 func (v view) Owners() string {
-	var numbers []int
+	var names []string
 	for _, w := range v.Waiting {
-		if w.Owner != 0 && !slices.Contains(numbers, w.Owner) {
-			numbers = append(numbers, w.Owner)
+		if by := w.By(); by != "" && !slices.Contains(names, by) {
+			names = append(names, by)
 		}
 	}
-	return pulls(numbers)
+	return pulls(names)
 }
 
 // NextPulls are the pull requests that were handed locks.
-func (v view) NextPulls() string { return pulls(v.Next) }
-
-// pulls joins numbers of pull requests. They are weir's own, and meant to link.
-func pulls(numbers []int) string {
-	words := make([]string, 0, len(numbers))
-	for _, n := range numbers[:min(len(numbers), 20)] {
-		words = append(words, fmt.Sprintf("#%d", n))
+func (v view) NextPulls() string {
+	names := make([]string, len(v.Next))
+	for i, n := range v.Next {
+		names[i] = fmt.Sprintf("#%d", n)
 	}
-	if len(numbers) > 20 {
-		return fmt.Sprintf("%s and %d more", strings.Join(words, ", "), len(numbers)-20)
+	return pulls(names)
+}
+
+// pulls joins names of pull requests. They are weir's own, and meant to link.
+func pulls(words []string) string {
+	if len(words) > 20 {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:20], ", "), len(words)-20)
 	}
 	if len(words) > 1 {
 		return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]

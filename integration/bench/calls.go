@@ -124,7 +124,7 @@ func (b *bench) locksOfMany(ctx context.Context) error {
 	counted := &counting{Store: db}
 	table := &locks.Locks{Store: counted}
 	const repo = "acme/infra"
-	wants := make([]locks.Want, locks.MaxProjects)
+	wants := make([]locks.Want, locks.OneCommit)
 	for i := range wants {
 		wants[i] = locks.Want{Key: locks.Key{Dir: fmt.Sprintf("envs/p%03d", i), Workspace: "default"}}
 	}

@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -44,7 +43,7 @@ func ReadAudit(ctx context.Context, s store.Store, repo string, pull int) ([]Ent
 	}
 	entries := make([]Entry, len(rows))
 	for i, row := range rows {
-		if err := json.Unmarshal(row.Body, &entries[i]); err != nil {
+		if err := decode(row.Body, &entries[i]); err != nil {
 			return nil, fmt.Errorf("read audit entry %s: %w", row.Key.Sort, err)
 		}
 	}

@@ -77,7 +77,8 @@ func (d *Draft) Save(ctx context.Context, also ...store.Write) error {
 	return nil
 }
 
-// PutRuns stores runs, whatever is stored of them.
+// PutRuns stores runs, whatever is stored of them, as many in one commit as it
+// takes.
 func PutRuns(ctx context.Context, s store.Store, runs []*Run) error {
 	for some := range slices.Chunk(runs, store.MaxWrites) {
 		keys := make([]store.Key, len(some))
@@ -88,11 +89,20 @@ func PutRuns(ctx context.Context, s store.Store, runs []*Run) error {
 		if err != nil {
 			return fmt.Errorf("save runs: %w", err)
 		}
-		writes := make([]store.Write, len(some))
+		var writes []store.Write
+		size := 0
 		for i, run := range some {
-			if writes[i], err = Put(keys[i], rows[i].Version, run); err != nil {
+			w, err := Put(keys[i], rows[i].Version, run)
+			if err != nil {
 				return err
 			}
+			if size += len(w.Body); size > store.MaxCommit/2 && len(writes) > 0 {
+				if err := Commit(ctx, s, writes...); err != nil {
+					return fmt.Errorf("save runs: %w", err)
+				}
+				writes, size = nil, len(w.Body)
+			}
+			writes = append(writes, w)
 		}
 		if err := Commit(ctx, s, writes...); err != nil {
 			return fmt.Errorf("save runs: %w", err)

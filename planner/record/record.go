@@ -4,11 +4,12 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"weir/locks"
@@ -113,8 +114,29 @@ func (p ProjectRecord) Stage() policy.Stage {
 // Waiting is a project that another pull request owns.
 type Waiting struct {
 	ID    string `json:"id"`
-	Owner int    `json:"owner"` // 0: reserved for this pull request's turn
-	Place int    `json:"place"` // 1: the next to get it
+	Repo  string `json:"repo,omitempty"` // of the owner, where it is another repository, with the same state
+	Owner int    `json:"owner"`          // 0: reserved for this pull request's turn
+	Place int    `json:"place"`          // 1: the next to get it
+}
+
+// By names the owner as people write it: #12, or acme/other#12; "" where there
+// is none.
+func (w Waiting) By() string {
+	if w.Owner == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s#%d", w.Repo, w.Owner)
+}
+
+// Owners names who is waited for, each once, in a few words.
+func Owners(waiting []Waiting) string {
+	var owners []string
+	for _, w := range waiting {
+		if name := cmp.Or(w.By(), "its turn"); !slices.Contains(owners, name) {
+			owners = append(owners, name)
+		}
+	}
+	return strings.Join(owners, ", ")
 }
 
 // Kind is the situation that a comment tells of; see planner.ResultKind.
@@ -209,7 +231,7 @@ func Load(ctx context.Context, s store.Store, repo string, pull int) (Record, st
 	if got[0].Version == 0 {
 		return rec, 0, nil
 	}
-	if err := json.Unmarshal(got[0].Body, &rec); err != nil {
+	if err := decode(got[0].Body, &rec); err != nil {
 		return rec, 0, fmt.Errorf("read pull request %s#%d: %w", repo, pull, err)
 	}
 	return rec, got[0].Version, nil
@@ -225,7 +247,7 @@ func ReadPulls(ctx context.Context, s store.Store) ([]Record, error) {
 	records := make([]Record, 0, len(rows))
 	for _, row := range rows {
 		var rec Record
-		if err := json.Unmarshal(row.Body, &rec); err != nil {
+		if err := decode(row.Body, &rec); err != nil {
 			return nil, fmt.Errorf("read pull request %s: %w", row.Key.Sort, err)
 		}
 		records = append(records, rec)
@@ -268,7 +290,7 @@ func ReadRuns(ctx context.Context, s store.Store, ids []string) (map[string]Run,
 				continue
 			}
 			var run Run
-			if err := json.Unmarshal(row.Body, &run); err != nil {
+			if err := decode(row.Body, &run); err != nil {
 				return nil, fmt.Errorf("read run %s: %w", row.Key.Sort, err)
 			}
 			runs[run.ID] = run
@@ -295,15 +317,6 @@ func Commit(ctx context.Context, s store.Store, writes ...store.Write) error {
 		return nil
 	}
 	return err
-}
-
-// Put is a write of a value as JSON.
-func Put(key store.Key, expect store.Version, value any) (store.Write, error) {
-	body, err := json.Marshal(value)
-	if err != nil {
-		return store.Write{}, fmt.Errorf("write %s: %w", key, err)
-	}
-	return store.Write{Op: store.Put, Key: key, Expect: expect, Body: body}, nil
 }
 
 // Project finds a project of the record by its ID; nil where there is none.
