@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/bin:$(PATH)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 20s
 PKG ?= ./...
+CHAOS ?= Chaos|ReplicaAtEachWrite
 
 # The race detector needs cgo and a C compiler; CI must have both. Not expanded
 # before a recipe asks for it. go vet gets it too, so that everything is compiled
@@ -38,6 +39,12 @@ test: ## get what the tests need, then vet and run them all
 	go vet $(RACE) $(PKG)
 	@[ -n "$(RACE)" ] || echo '!!! no C compiler: testing without the race detector' >&2
 	go test $(RACE) -timeout 20m $(PKG)
+
+.PHONY: chaos
+chaos: ## kill, pause and cut off weir for WEIR_CHAOS (10m); WEIR_CHAOS_SEED plays one again
+	@scripts/get-terraform --required
+	@scripts/get-services
+	WEIR_CHAOS=$${WEIR_CHAOS:-10m} go test -count=1 -v -timeout 0 -run '$(CHAOS)' ./integration
 
 .PHONY: lint
 lint: bin/golangci-lint ## run the linters; they stay at zero findings

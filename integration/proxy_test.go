@@ -142,7 +142,7 @@ func (p *proxy) ask(write bool) (what fate, pause time.Duration, dark chan struc
 func (p *proxy) serve(client net.Conn) {
 	p.keep(client)
 	defer p.drop(client)
-	up, err := net.Dial("tcp", p.upstream) //nolint:noctx // ends with cut
+	up, err := net.Dial("tcp", p.upstream)
 	if err != nil {
 		return
 	}

@@ -1,0 +1,295 @@
+package integration
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"weir/integration/sandbox"
+)
+
+// gale is a storm over several replicas: they are killed, paused and cut off
+// from their records, while people go on.
+type gale struct {
+	*storm
+	c       *cluster
+	spared  *replica // lives on, so that there is always somebody
+	healing sync.WaitGroup
+	held    bool
+}
+
+func newGale(t *testing.T, seed uint64) *gale {
+	t.Helper()
+	// Five seconds are the longest pause that an apply takes for none.
+	c := newCluster(t, 3, 6*time.Second, seed, setup{files: map[string]string{"a/main.tf": "", "b/main.tf": "", "c/main.tf": ""}})
+	g := &gale{c: c, spared: c.replicas[0], storm: &storm{
+		mortal: &mortal{world: c.world, again: map[string]bool{}}, rng: rand.New(rand.NewPCG(seed, 1)), approvals: map[string]int{},
+	}}
+	t.Cleanup(func() {
+		g.healing.Wait()
+		if t.Failed() {
+			t.Logf("what had happened:\n%s", strings.Join(g.story, "\n"))
+		}
+	})
+	return g
+}
+
+// pass lets the replicas work.
+func (g *gale) pass(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-g.t.Context().Done():
+	}
+}
+
+// victim is a replica that something may happen to.
+func (g *gale) victim() *replica {
+	for {
+		if r := g.c.replicas[g.rng.IntN(len(g.c.replicas))]; r != g.spared {
+			return r
+		}
+	}
+}
+
+// soon does something after a time, beside everything else.
+func (g *gale) soon(d time.Duration, do func()) {
+	g.healing.Go(func() {
+		g.pass(d)
+		do()
+	})
+}
+
+func (g *gale) approve(p *stormy) {
+	who := []string{"bob", "carol"}[g.rng.IntN(2)]
+	g.approvals[p.value]++
+	g.review(who, p.Pull, "APPROVE")
+	g.note("#%d approved by %s: %s", p.Number, who, p.value)
+}
+
+// people do one thing.
+func (g *gale) people() {
+	p := g.pulls[g.rng.IntN(len(g.pulls))]
+	switch what := g.rng.IntN(14); {
+	case what < 2 && len(g.pulls) < 6:
+		g.openPull()
+	case what < 4 && p.open:
+		p.HeadSHA = g.push(p.branch, g.files(p))
+		p.heads = append(p.heads, p.HeadSHA)
+		g.note("#%d pushed: %s", p.Number, p.value)
+	case what < 9 && p.open && (what == 8 || g.conclusion(p.HeadSHA, "weir/plan") == "success"):
+		g.approve(p) // mostly what can be seen
+	case what < 11 && p.open:
+		command := []string{"plan", "apply", "explain", "plan -d a", "unlock"}[g.rng.IntN(5)]
+		g.say("alice", p.Pull, "weir "+command)
+		g.note("#%d weir %s", p.Number, command)
+	case what < 12 && p.open:
+		if _, err := g.box.Merge("alice", repo, p.Number, ""); err == nil {
+			p.open, p.merged = false, true
+			g.note("#%d merged", p.Number)
+		}
+	case what < 13 && p.open:
+		g.do(g.box.ClosePull("alice", repo, p.Number))
+		p.open = false
+		g.note("#%d closed", p.Number)
+	case !p.open && !p.merged && g.approvals[p.value] == 0:
+		g.do(g.box.ReopenPull("alice", repo, p.Number))
+		p.open = true
+		g.note("#%d reopened", p.Number)
+	}
+}
+
+// trouble is one thing that happens to a replica.
+func (g *gale) trouble() {
+	// A job is given up after four deaths: that is a story of its own.
+	if g.cuts++; g.cuts > 3 {
+		g.heal()
+		return
+	}
+	r := g.victim()
+	n, effect, all := 1+g.rng.IntN(12), g.rng.IntN(2) == 0, g.rng.IntN(2) == 0
+	long := time.Duration(1000+g.rng.IntN(1000)) * g.c.lease / 1000
+	switch g.rng.IntN(8) {
+	case 0:
+		g.note("%s is killed, children %t", r.name, all)
+		r.kill(all)
+	case 1, 2:
+		defer g.midst()
+		g.note("%s is killed at its write %d, effect %t, children %t", r.name, n, effect, all)
+		r.proxy.set(&trap{n: n, effect: effect, spring: func() <-chan struct{} { r.kill(all); return nil }})
+	case 3, 4:
+		defer g.midst()
+		g.note("%s is paused at its write %d, effect %t, for %v", r.name, n, effect, long)
+		r.proxy.set(&trap{n: n, effect: effect, spring: func() <-chan struct{} {
+			woken := r.pause()
+			g.soon(long, r.resume)
+			return woken
+		}})
+	case 5:
+		g.note("%s is paused for %v", r.name, long)
+		r.pause()
+		g.soon(long, r.resume)
+	case 6:
+		g.note("%s is cut off for %v", r.name, long)
+		r.proxy.darken()
+		g.soon(long, r.proxy.light)
+	case 7:
+		r = g.c.replicas[g.rng.IntN(len(g.c.replicas))]
+		rate := g.rng.Float64() / 5
+		g.note("of %s's requests %.2f are lost, and all connections now", r.name, rate)
+		r.proxy.weather(rate)
+		r.proxy.cut()
+	}
+}
+
+// midst begins an apply, if one can begin, for the trouble that was laid.
+func (g *gale) midst() {
+	for _, p := range g.pulls {
+		if p.open && g.conclusion(p.HeadSHA, "weir/plan") == "success" && g.conclusion(p.HeadSHA, "weir/apply") == "action_required" {
+			g.approve(p)
+			return
+		}
+	}
+}
+
+func (g *gale) step() {
+	switch what := g.rng.IntN(20); {
+	case what < 10:
+		g.people()
+	case what < 13:
+		g.trouble()
+	case what < 14 && !g.held:
+		g.note("deliveries are held back")
+		g.held = true
+		g.box.HoldDeliveries()
+	case what < 16 && g.held:
+		g.release()
+	case what < 17:
+		for _, r := range g.c.replicas {
+			if up, _ := r.state(); !up {
+				g.note("%s is started", r.name)
+				if err := r.start(); err != nil {
+					g.note("%s has died at its start", r.name)
+				}
+				break
+			}
+		}
+	default:
+		d := time.Duration(100+g.rng.IntN(1400)) * time.Millisecond
+		g.note("%v pass", d)
+		g.pass(d)
+	}
+}
+
+// release delivers what was held back, in some order and more than once.
+func (g *gale) release() {
+	if g.held {
+		g.held = false
+		order := sandbox.Order{Shuffle: 1 + g.rng.Uint64N(1000), Duplicate: g.rng.IntN(2)}
+		g.note("deliveries come in order %d, again %d", order.Shuffle, order.Duplicate)
+		g.box.ReleaseDeliveries(order)
+	}
+}
+
+// heal ends all trouble and waits until everything is done.
+func (g *gale) heal() {
+	g.t.Helper()
+	g.note("all is healed")
+	for _, r := range g.c.replicas {
+		r.proxy.set(nil)
+		r.proxy.weather(0)
+		r.proxy.light()
+		r.resume()
+	}
+	g.healing.Wait() // what was to pass by itself
+	for _, r := range g.c.replicas {
+		if up, _ := r.state(); !up {
+			g.do(r.start())
+		}
+	}
+	g.release()
+	g.c.settle()
+	g.cuts = 0
+	g.spared = g.c.replicas[g.rng.IntN(len(g.c.replicas))]
+}
+
+// calm ends it, and looks at what it has left.
+func (g *gale) calm() {
+	g.t.Helper()
+	g.heal()
+	g.storm.calm()
+	var numbers []int
+	for _, p := range g.pulls {
+		numbers = append(numbers, p.Number)
+		if p.open {
+			g.noPending(p.heads...)
+		}
+	}
+	g.c.wantOnce(numbers...)
+	g.nobodySleeps()
+}
+
+// nobodySleeps fails for a pull request that could have all that it waits for.
+func (g *gale) nobodySleeps() {
+	g.t.Helper()
+	rows := g.locks()
+	waiting := map[int]bool{}
+	for _, row := range rows {
+		for _, number := range row.Waiters {
+			waiting[number] = true
+		}
+	}
+	for number := range waiting {
+		if !slices.ContainsFunc(rows, func(row lockRow) bool {
+			at := slices.Index(row.Waiters, number)
+			return at > 0 || at == 0 && row.Pull != 0
+		}) {
+			g.t.Errorf("#%d waits for nobody: %+v", number, rows)
+		}
+	}
+}
+
+// TestChaosOfReplicas is played for WEIR_CHAOS, from WEIR_CHAOS_SEED on, and shortly
+// without.
+func TestChaosOfReplicas(t *testing.T) {
+	run := func(t *testing.T, seed uint64, steps int) {
+		t.Logf("seed %d", seed)
+		g := newGale(t, seed)
+		g.openPull()
+		for range steps {
+			g.step()
+		}
+		g.calm()
+	}
+	first := uint64(3)
+	if given := os.Getenv("WEIR_CHAOS_SEED"); given != "" {
+		if _, err := fmt.Sscan(given, &first); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := os.Getenv("WEIR_CHAOS")
+	if long == "" {
+		t.Parallel()
+		run(t, first, 40)
+		return
+	}
+	duration, err := time.ParseDuration(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(duration)
+	for seed := first; time.Now().Before(end); seed += 2 {
+		t.Run(fmt.Sprintf("from %d", seed), func(t *testing.T) {
+			for k := range uint64(2) {
+				t.Run(fmt.Sprintf("seed %d", seed+k), func(t *testing.T) {
+					t.Parallel()
+					run(t, seed+k, 80)
+				})
+			}
+		})
+	}
+}
