@@ -75,7 +75,7 @@ func TestPages(t *testing.T) {
 
 	for path, want := range map[string][]string{
 		"/": {"Change change", "Change later", "Pull requests"},
-		fmt.Sprintf("/pulls/%s/%d", repo, p.Number): {"Change change", "prod", "approval of somebody with write access", "lock taken"},
+		fmt.Sprintf("/pulls/%s/%d", repo, p.Number): {"Change change", "prod", "approval of somebody with write access", "locks taken"},
 		fmt.Sprintf("/pulls/%s/%d", repo, q.Number): {"Change later", fmt.Sprintf("#%d", p.Number)},
 		"/runs/" + run: {"terraform_data.a", "1 to create"},
 		"/locks":       {"prod", fmt.Sprintf("#%d", p.Number), fmt.Sprintf("#%d", q.Number)},

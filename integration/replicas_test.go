@@ -200,3 +200,30 @@ func TestI5_OnePullRequestOnThreeReplicas(t *testing.T) {
 	}
 	c.wantOnce(p.Number)
 }
+
+// A head that conflicts has no merge. A replica that had never seen the one of
+// the head before once tried to make it of the new one, in vain.
+func TestConflictSeenByAnotherReplica(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, briefly, 1, setup{})
+	p := c.planned("change", "two")
+	dead := c.planner()
+	other := c.pull("other", map[string]string{"prod/main.tf": c.counted("prod", "three")})
+	c.merge(other)
+	c.settle()
+	head := c.push("change", map[string]string{"prod/main.tf": c.counted("prod", "four")})
+	c.settle()
+	c.check(head, "weir/plan", "failure")
+	dead.kill(true)
+	c.balancer.only(c.other(dead))
+	c.say("alice", p, "weir explain")
+	c.comment(p, "explain")
+	c.settle()
+}
+
+// A replica dies after it has planned and before it has told: the one that
+// takes over has nothing of the repository yet.
+func TestI9_TellingAPlanOfAnother(t *testing.T) {
+	t.Parallel()
+	replicaAtWrite(t, "plan", 11, true, true)
+}

@@ -341,7 +341,7 @@ func (t *task) applyEnded(ctx context.Context, p *record.ProjectRecord, one *rec
 	for try := 1; ; try++ {
 		err := t.saveRuns(ctx, []*record.Run{one})
 		var conflict *store.ConflictError
-		if err == nil || try == tries || errors.As(err, &conflict) {
+		if err == nil || try == tries || errors.As(err, &conflict) || errors.Is(err, work.ErrLost) {
 			return err
 		}
 		t.log.Error("the outcome of an apply could not be stored", "project", p.ID, "state", p.State, "try", try, "err", err)

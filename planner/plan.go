@@ -92,6 +92,7 @@ func (t *task) planScope(ctx context.Context, s *scope.Scope) error {
 	t.rec.Mode, t.rec.Automerge, t.rec.Submodules, t.rec.LFS = s.Mode, s.Automerge, s.Submodules, s.LFS
 	t.rec.PlanJob = ""
 	if s.Failure != "" {
+		t.rec.Base, t.rec.Merge = "", "" // they were those of another head
 		return t.announce(ctx)
 	}
 	t.rec.Base, t.rec.Merge = s.Checkout.Base, s.Checkout.Merge
@@ -213,7 +214,8 @@ func (t *task) announce(ctx context.Context) error {
 	t.rec.Decision = nil
 	if t.rec.Failure == "" {
 		var err error
-		if decision, err = t.gate(ctx, policy.ByPlan, nil, true); err != nil {
+		// Another server may have planned before it died.
+		if decision, err = t.gate(ctx, policy.ByPlan, nil, t.job.Attempt <= 1); err != nil {
 			return err
 		}
 		t.rec.Decision = &decision

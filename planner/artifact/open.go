@@ -138,25 +138,28 @@ func keyFile(path string) (key [keySize]byte, err error) {
 	return key, err
 }
 
-// makeKey writes a new random key to path, which must not exist.
+// makeKey writes a new random key to path, which must not exist: complete or not
+// at all, also where several servers start at once.
 func makeKey(path string) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	key := make([]byte, keySize)
 	if _, err := rand.Read(key); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(dir, ".seal-key-") // for this user only
 	if err != nil {
 		return err
 	}
+	defer func() { _ = os.Remove(f.Name()) }() // path is another name of it by then
 	_, err = f.Write(key)
 	if err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(path) // a part of a key is none
+		return err
 	}
-	return err
+	return os.Link(f.Name(), path)
 }
