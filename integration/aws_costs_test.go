@@ -3,9 +3,9 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"maps"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
