@@ -31,7 +31,7 @@ func TestI1_ManyProjects(t *testing.T) {
 	for name, open := range engines {
 		n := 250 // several commits
 		if name == "memory" {
-			n = MaxProjects
+			n = 600
 		}
 		t.Run(name, func(t *testing.T) { manyProjects(t, newWorld(t, open(t)), n) })
 	}

@@ -48,7 +48,6 @@ const (
 	tidyEvery    = 6 * time.Hour
 	askSelfEvery = 5 * time.Minute
 	keepHistory  = 30 * 24 * time.Hour
-	reconcileIn  = 10 * time.Second // after the start, so that what GitHub delivers comes first
 )
 
 // Server is a running weir.
@@ -341,7 +340,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { worked <- s.queue.Run(jobs, workers, s.do) }()
 	go s.learnSelf(jobs)
 	go s.namePrograms(jobs)
-	go s.compare(jobs)
+	go s.reconcile.Run(jobs)
 	go s.tidy(jobs)
 
 	var err error
@@ -418,16 +417,6 @@ func (s *Server) namePrograms(ctx context.Context) {
 		s.log.Info("terraform", "program", name, "version", version)
 	case ctx.Err() == nil:
 		s.log.Error("terraform cannot be run, and so nothing can be planned; install terraform or tofu, or set terraform.binary", "err", err)
-	}
-}
-
-// compare has what was lost while weir or GitHub was down put right, soon after
-// the start and then now and again.
-func (s *Server) compare(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(reconcileIn):
-		s.reconcile.Run(ctx)
 	}
 }
 
