@@ -38,7 +38,7 @@ test: ## get what the tests need, then vet and run them all
 	@scripts/get-services
 	go vet $(RACE) $(PKG)
 	@[ -n "$(RACE)" ] || echo '!!! no C compiler: testing without the race detector' >&2
-	go test $(RACE) -timeout 20m $(PKG)
+	go test $(RACE) -parallel 4 -timeout 20m $(PKG)
 
 .PHONY: chaos
 chaos: ## kill, pause and cut off weir for WEIR_CHAOS (10m); WEIR_CHAOS_SEED plays one again

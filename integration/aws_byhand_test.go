@@ -15,6 +15,7 @@ import (
 // TestUnlockingByHand: docs/operations.md says which row to read and what to
 // write in it, for the day on which weir itself does not start any more.
 func TestUnlockingByHand(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	server := services.Dynamo(t)
 	name := ownName("by-hand")

@@ -113,6 +113,7 @@ func text(t *testing.T, body *hclsyntax.Body, name string) string {
 // is named exists, that what exists is used and described, and that the manual
 // of the module tells all of it.
 func TestAWSModuleHoldsTogether(t *testing.T) {
+	t.Parallel()
 	m := readModule(t)
 	known := []string{"each.key", "each.value", "path.module", "statement.value"}
 	for _, name := range m.names("variable") {
@@ -171,6 +172,7 @@ func TestAWSModuleHoldsTogether(t *testing.T) {
 
 // TestAWSModuleExample: what the manual shows is what the module takes.
 func TestAWSModuleExample(t *testing.T) {
+	t.Parallel()
 	m := readModule(t)
 	shown := 0
 	for _, name := range []string{"deploy/aws/README.md", "docs/operations.md"} {
@@ -209,6 +211,7 @@ func TestAWSModuleExample(t *testing.T) {
 }
 
 func TestAWSModuleIsFormatted(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(root, "deploy", "aws", "*.tf"))
 	if err != nil {
 		t.Fatal(err)
@@ -238,6 +241,7 @@ func formatted(t *testing.T, name, code string) {
 // TestAWSModuleRefusesMistakes: terraform itself judges the variables; they
 // need no provider.
 func TestAWSModuleRefusesMistakes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	code, err := os.ReadFile(filepath.Join(root, "deploy", "aws", "variables.tf"))
 	if err != nil {

@@ -59,6 +59,7 @@ func policyActions(t *testing.T) []string {
 // TestAWSPolicyIsTheLeast: what weir calls is allowed, and what is allowed is
 // called.
 func TestAWSPolicyIsTheLeast(t *testing.T) {
+	t.Parallel()
 	r := newRecorder()
 	useStore(t, r)
 	useArtifacts(t, r)

@@ -23,6 +23,7 @@ const signedAs = "AWS4-HMAC-SHA256 Credential=local/20260102/%s/%s/aws4_request,
 // them or by a row in DynamoDB, and terraform reaches both by itself, with the
 // environment that weir lets it see.
 func TestTerraformsOwnBackend(t *testing.T) {
+	t.Parallel()
 	for _, b := range []backend{lockFile{}, lockTable{}} {
 		t.Run(b.name(), func(t *testing.T) {
 			t.Parallel()

@@ -70,6 +70,7 @@ func die() {
 // TestI4_KilledAtEachCommit kills weir before and after each of its commits,
 // and has something else happen before it lives again.
 func TestI4_KilledAtEachCommit(t *testing.T) {
+	t.Parallel()
 	for _, what := range []string{"", "push", "close"} {
 		for n := 1; n <= 27; n++ {
 			for after := range 2 {

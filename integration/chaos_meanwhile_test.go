@@ -13,6 +13,7 @@ import (
 // TestI9_MuchHappensWhileWeirIsDead kills weir at each of its calls, in the
 // plan and in the apply, and does something else before it lives again.
 func TestI9_MuchHappensWhileWeirIsDead(t *testing.T) {
+	t.Parallel()
 	for _, what := range []string{"push", "close", "merge", "draft", "say plan", "dismiss", "base"} {
 		for n := 1; n <= 20; n++ {
 			for i, effect := range []bool{false, true} {
@@ -127,6 +128,6 @@ func (w *world) heldPull(branch string, files map[string]string) sandbox.Pull {
 	return w.pull(branch, files)
 }
 
-// chosen says whether a case of many is run: every eighteenth, and all of them with
+// chosen says whether a case of many is run: every 36th, and all of them with
 // WEIR_CHAOS.
-func chosen(n int) bool { return n%18 == 4 || os.Getenv("WEIR_CHAOS") != "" }
+func chosen(n int) bool { return n%36 == 4 || os.Getenv("WEIR_CHAOS") != "" }

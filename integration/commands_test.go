@@ -8,6 +8,7 @@ import (
 // A slip of the pen once replaced the plan comment by an error, while the
 // approval of the plan stayed.
 func TestCommandThatNamesNoProject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	plan := w.comment(p, "plan", "two")
@@ -31,6 +32,7 @@ func TestCommandThatNamesNoProject(t *testing.T) {
 // After an apply the plan comment once still said that an approval was needed,
 // and the comment of the apply that nothing had changed.
 func TestWhatIsSaidAfterAnApply(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two", "an approval of somebody")
@@ -55,6 +57,7 @@ func TestWhatIsSaidAfterAnApply(t *testing.T) {
 
 // What was applied of a plan with -target is not everything.
 func TestPlanWithArgumentsOfItsOwn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	two := resource("two") + strings.ReplaceAll(resource("three"), "\"a\"", "\"b\"")
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", two)})

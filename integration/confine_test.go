@@ -12,6 +12,7 @@ import (
 // A plan is the pull request's code, run as weir's user: without a fence, one
 // line of it puts weir's own key into the comment.
 func TestI8_APlanCannotShowWeirsKey(t *testing.T) {
+	t.Parallel()
 	if !child.Confines() {
 		t.Skip("!!! no Landlock in this kernel: that plans cannot read weir's files is not tested")
 	}

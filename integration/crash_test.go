@@ -6,6 +6,7 @@ import (
 )
 
 func TestI4_KilledDuringAnApply(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{gate: true, process: true})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")
@@ -33,6 +34,7 @@ func TestI4_KilledDuringAnApply(t *testing.T) {
 }
 
 func TestI5_KilledDuringAPlan(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{gate: true, process: true})
 	w.hold("plan")
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
@@ -49,6 +51,7 @@ func TestI5_KilledDuringAPlan(t *testing.T) {
 }
 
 func TestShutdownLetsAnApplyFinish(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{gate: true, process: true})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")

@@ -72,6 +72,7 @@ func anchors(text string) []string {
 }
 
 func TestLinksResolve(t *testing.T) {
+	t.Parallel()
 	for name, text := range pages(t) {
 		for _, m := range link.FindAllStringSubmatch(span.ReplaceAllString(fence.ReplaceAllString(text, ""), ""), -1) {
 			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
@@ -106,6 +107,7 @@ func TestLinksResolve(t *testing.T) {
 
 // TestArchitectureNamesWhatExists: the tour named files that had moved.
 func TestArchitectureNamesWhatExists(t *testing.T) {
+	t.Parallel()
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +171,7 @@ func packages(t *testing.T) []string {
 }
 
 func TestCommandsOfTheManual(t *testing.T) {
+	t.Parallel()
 	manual := page(t, "docs/commands.md")
 	verbs := map[webhook.Verb]bool{}
 	for _, m := range fence.FindAllStringSubmatch(manual, -1) {
@@ -213,6 +216,7 @@ func TestCommandsOfTheManual(t *testing.T) {
 }
 
 func TestStatesOfTheManual(t *testing.T) {
+	t.Parallel()
 	_, table, _ := strings.Cut(page(t, "docs/commands.md"), "## States of a project")
 	var got []record.State
 	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(table, -1) {
@@ -230,6 +234,7 @@ func TestStatesOfTheManual(t *testing.T) {
 // TestServerConfigurationsOfTheManual: each server configuration that the
 // manual shows is one that weir starts with.
 func TestServerConfigurationsOfTheManual(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{"app.pem", "webhook-secret", "pages-password", "token"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("something"), 0o600); err != nil {
@@ -259,6 +264,7 @@ func TestServerConfigurationsOfTheManual(t *testing.T) {
 
 // TestMetricsOfTheManual: an alert on a metric that does not exist never rings.
 func TestMetricsOfTheManual(t *testing.T) {
+	t.Parallel()
 	code, err := os.ReadFile(filepath.Join(root, "server", "metrics.go"))
 	if err != nil {
 		t.Fatal(err)

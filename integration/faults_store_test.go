@@ -11,6 +11,7 @@ import (
 // TestI4_StoreFailsAtEachCommit plays the main job with a store that fails at
 // one commit, before its effect or after it.
 func TestI4_StoreFailsAtEachCommit(t *testing.T) {
+	t.Parallel()
 	run := func(t *testing.T, n int, fault storetest.Fault) int {
 		var faulty *storetest.Faulty
 		w := newWorld(t, setup{gate: true, store: func(s store.Store) store.Store {

@@ -45,18 +45,18 @@ func TestMoreProjectsThanCanBePlanned(t *testing.T) {
 // More than one commit of the store can write.
 func TestMoreProjectsThanOneCommitLocks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{files: many(150, resource("one")), config: []string{"WEIR_TERRAFORM_BINARY=" + fakeTerraform(t)}})
-	p := w.pull("all", many(150, resource("two")))
+	w := newWorld(t, setup{files: many(101, resource("one")), config: []string{"WEIR_TERRAFORM_BINARY=" + fakeTerraform(t)}})
+	p := w.pull("all", many(101, resource("two")))
 	w.check(p.HeadSHA, "weir/plan", "success")
-	q := w.pull("one", map[string]string{"envs/p149/main.tf": resource("three")})
+	q := w.pull("one", map[string]string{"envs/p100/main.tf": resource("three")})
 	w.comment(q, "locked", fmt.Sprintf("#%d", p.Number))
-	if rows := w.locks(); len(rows) != 150 {
-		t.Errorf("%d locks, want 150", len(rows))
+	if rows := w.locks(); len(rows) != 101 {
+		t.Errorf("%d locks, want 101", len(rows))
 	}
 	w.review("bob", p, "APPROVE")
 	w.check(p.HeadSHA, "weir/apply", "success")
 	w.merge(p)
-	w.comment(q, "plan", "p149")
+	w.comment(q, "plan", "p100")
 	w.quiet()
 	if rows := w.locks(); len(rows) != 1 {
 		t.Errorf("%d locks are left after the merge, want the one of #%d", len(rows), q.Number)

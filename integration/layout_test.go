@@ -249,6 +249,7 @@ func sources(root string) ([]source, error) {
 }
 
 func TestLayout(t *testing.T) {
+	t.Parallel()
 	all, err := sources("..")
 	if err != nil {
 		t.Fatal(err)
@@ -264,6 +265,7 @@ func TestLayout(t *testing.T) {
 }
 
 func TestLayoutCheck(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		in   source
@@ -363,6 +365,7 @@ func TestLayoutCheck(t *testing.T) {
 // The decision that explains the dependencies names each direct one, and none
 // that is not there.
 func TestDependenciesAreExplained(t *testing.T) {
+	t.Parallel()
 	mod, err := os.ReadFile("../go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -430,6 +433,7 @@ func explainedModules(text string) []string {
 }
 
 func TestDirectRequirements(t *testing.T) {
+	t.Parallel()
 	const mod = "module m\n\ngo 1.26.0\n\nrequire example.com/a v1.0.0\n\nrequire (\n\texample.com/b v1.0.0\n\texample.com/c v1.0.0 // indirect\n)\n\nreplace example.com/d => ../d\n"
 	if diff := gocmp.Diff([]string{"example.com/a", "example.com/b"}, directRequirements(mod)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

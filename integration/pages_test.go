@@ -65,6 +65,7 @@ func do(ctx context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Voi
 }
 
 func TestPages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{gate: true})
 	ctx := browser(t)
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
@@ -119,6 +120,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestLiveLog(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{files: map[string]string{"prod/main.tf": ""}})
 	ctx := browser(t)
 	go_ := w.dir + "/go-on"
@@ -157,6 +159,7 @@ resource "terraform_data" "a" {
 
 // TestAPI holds the OpenAPI document and the answers equal.
 func TestAPI(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")
@@ -201,6 +204,7 @@ func TestAPI(t *testing.T) {
 }
 
 func TestPagesAreClosedToOthers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{config: []string{"WEIR_PAGES_USER=weir", "WEIR_PAGES_PASSWORD=open sesame"}})
 	ask := func(path, user, password, host string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+path, nil)

@@ -39,6 +39,7 @@ func storeOf(env []string) string {
 
 // A team outgrows one machine between a plan and its approval: nothing is lost.
 func TestMoveToDynamoDB(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "`prod`")
@@ -70,6 +71,7 @@ func TestMoveToDynamoDB(t *testing.T) {
 }
 
 func TestWholeWayOnDynamoDB(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{config: shared(t)})
 	first := w.pull("first", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(first, "plan", "`prod`")

@@ -18,6 +18,7 @@ func resource(value string) string {
 }
 
 func TestWholeWay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	first := w.pull("first", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(first, "plan", "`prod`", "terraform_data.a", "Approve")
@@ -53,6 +54,7 @@ func TestWholeWay(t *testing.T) {
 }
 
 func TestWithAToken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{token: true})
 	p := w.pull("first", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "`prod`")
@@ -63,6 +65,7 @@ func TestWithAToken(t *testing.T) {
 }
 
 func TestNothingTouched(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("readme", map[string]string{"README.md": "hello\n"})
 	w.check(p.HeadSHA, "weir/plan", "success")
@@ -74,6 +77,7 @@ func TestNothingTouched(t *testing.T) {
 }
 
 func TestI3_ApprovalsAreForAPlan(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")
@@ -105,6 +109,7 @@ func TestI3_ApprovalsAreForAPlan(t *testing.T) {
 }
 
 func TestRequestForChangesClosesTheGate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")
@@ -122,6 +127,7 @@ func TestRequestForChangesClosesTheGate(t *testing.T) {
 }
 
 func TestCommandsNeedWriteAccess(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")
@@ -144,6 +150,7 @@ func TestCommandsNeedWriteAccess(t *testing.T) {
 }
 
 func TestI5_NewestCommitIsPlannedNext(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{gate: true})
 	w.hold("plan")
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("one-a"))})
@@ -172,6 +179,7 @@ func TestI5_NewestCommitIsPlannedNext(t *testing.T) {
 }
 
 func TestI5_DuplicatesAndDisorder(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	w.box.HoldDeliveries()
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("a"))})
@@ -198,6 +206,7 @@ func TestI5_DuplicatesAndDisorder(t *testing.T) {
 }
 
 func TestI6_NamesThatArePrefixes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{
 		files:  map[string]string{"env/main.tf": "", "env-eu/main.tf": ""},
 		config: []string{"WEIR_REPOS=acme/infra,acme/infra-eu"},
@@ -226,6 +235,7 @@ func TestI6_NamesThatArePrefixes(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{files: map[string]string{"prod/main.tf": resource("one"), "README.md": "one\n"}})
 
 	p := w.pull("broken", map[string]string{"prod/main.tf": "resource \"terraform_data\" \"a\" {\n  input = \n}\n"})
@@ -255,6 +265,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestStrangersAreRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	payload := []byte(`{"zen":"x"}`)
 	if status := w.deliver("1", "ping", "sha256=00", payload); status != http.StatusUnauthorized {
@@ -283,6 +294,7 @@ func TestStrangersAreRefused(t *testing.T) {
 }
 
 func TestGitHubFailsInMidJob(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{})
 	// The comment is posted, and then the connection breaks.
 	w.box.Fault(sandbox.Rule{Method: "POST", Route: "/repos/{owner}/{repo}/issues/*/comments", Times: 2, Effect: true})
@@ -302,6 +314,7 @@ func TestGitHubFailsInMidJob(t *testing.T) {
 }
 
 func TestDependenciesFirst(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{files: map[string]string{
 		"weir.yaml":   "version: 1\nprojects:\n  - {name: net, dir: net}\n  - {name: app, dir: app, depends_on: [net]}\n  - {name: dns, dir: dns}\n",
 		"net/main.tf": "", "app/main.tf": "", "dns/main.tf": "",
@@ -332,6 +345,7 @@ func TestDependenciesFirst(t *testing.T) {
 }
 
 func TestApplyOnComment(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{files: map[string]string{"weir.yaml": "version: 1\napply: comment\n", "prod/main.tf": ""}})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "weir apply")
@@ -345,6 +359,7 @@ func TestApplyOnComment(t *testing.T) {
 }
 
 func TestApplyOnMerge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{files: map[string]string{"weir.yaml": "version: 1\napply: merge\n", "prod/main.tf": ""}})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")
@@ -374,6 +389,7 @@ func TestApplyOnMerge(t *testing.T) {
 }
 
 func TestI7_TheGuardedDoesNotChooseItsGuard(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{files: map[string]string{
 		"weir.yaml":    "version: 1\nprojects:\n  - {name: prod, dir: prod}\napprovals:\n  - {when: {dirs: [prod]}, require: {count: 2}}\n",
 		"prod/main.tf": "",
@@ -395,6 +411,7 @@ func TestI7_TheGuardedDoesNotChooseItsGuard(t *testing.T) {
 }
 
 func TestStateMovedUnderThePlan(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setup{gate: true})
 	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
 	w.comment(p, "plan", "two")

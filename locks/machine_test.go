@@ -49,7 +49,7 @@ func TestI1_I6_I10_RandomOperations(t *testing.T) {
 // The same with operations too big for one commit: some pull requests want
 // everything there is, others one project of it each.
 func TestI1_I10_RandomBigOperations(t *testing.T) {
-	setFlag(t, "rapid.checks", "15") // each is some thousand commits
+	setFlag(t, "rapid.checks", "5") // each is some thousand commits
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{world: newWorld(t, nil), dirs: dirs("p", 130)}
 		m.acquire(1, m.slice(t, OneCommit)...)

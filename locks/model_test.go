@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -209,7 +210,11 @@ func drawOperation(t *rapid.T) *operation {
 type bubble struct{ *testing.T }
 
 func TestI1_I10_Model(t *testing.T) {
-	setFlag(t, "rapid.checks", "1500")
+	checks := "400"
+	if os.Getenv("WEIR_CHAOS") != "" {
+		checks = "15000"
+	}
+	setFlag(t, "rapid.checks", checks)
 	setFlag(t, "rapid.shrinktime", "30m") // by the clock of the bubble
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(bubble{t}, func(t *rapid.T) { runModel(t) })

@@ -205,8 +205,7 @@ func TestDamageIsMended(t *testing.T) {
 			moved := u.commit("main", base, tree{"moved": "1"})
 			files["moved"] = "1"
 
-			// In the same process, and after a start.
-			for _, start := range []bool{false, true} {
+			for _, start := range starts(name) {
 				damage(t, r, co)
 				if start {
 					dir := r.Dir

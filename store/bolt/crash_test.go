@@ -163,6 +163,7 @@ func verifyCrash(t *testing.T, path string, round int, acknowledged []int) {
 		if got < n || got > n+1 {
 			t.Errorf("round %d: writer %d is at %d, acknowledged was %d", round, w, got, n)
 		}
+		acknowledged[w] = got // the next round goes on from here
 		for _, r := range records[1:] {
 			if string(r.Body) != string(records[0].Body) {
 				t.Errorf("round %d: half of a commit: %q and %q", round, records[0].Body, r.Body)

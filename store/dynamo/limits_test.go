@@ -28,6 +28,7 @@ func noise(seed byte, size int) []byte {
 
 // What package store allows fits into a transaction and into items.
 func TestLargestCommit(t *testing.T) {
+	t.Parallel()
 	s := open(t, create(t))
 	writes := make([]store.Write, store.MaxWrites)
 	left := store.MaxCommit
@@ -72,9 +73,10 @@ func TestLargestCommit(t *testing.T) {
 
 // More than a transaction may read comes from one moment all the same.
 func TestLargeGetIsOneMoment(t *testing.T) {
+	t.Parallel()
 	raw := create(t)
 	s, writer := open(t, raw), open(t, raw)
-	keys := make([]store.Key, 16)
+	keys := make([]store.Key, 12) // more than a transaction reads
 	put := func(seed byte, expect func(int) store.Version) error {
 		writes := make([]store.Write, 2)
 		for i, at := range []int{0, len(keys) - 1} {
@@ -96,7 +98,7 @@ func TestLargeGetIsOneMoment(t *testing.T) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for n := byte(1); n < 12; n++ {
+		for n := byte(1); n < 5; n++ {
 			select {
 			case <-stop:
 				return
@@ -107,13 +109,13 @@ func TestLargeGetIsOneMoment(t *testing.T) {
 			}
 		}
 	})
-	for range 5 {
+	for range 2 {
 		records, err := s.Get(t.Context(), keys...)
 		if err != nil {
 			t.Error(err)
 			break
 		}
-		if !bytes.Equal(records[0].Body, records[len(keys)-1].Body) || records[7].Version == 0 {
+		if !bytes.Equal(records[0].Body, records[len(keys)-1].Body) || records[6].Version == 0 {
 			t.Error("Get saw half of a commit")
 		}
 	}
@@ -176,6 +178,7 @@ func contents(t *testing.T, s store.Dumper) map[store.Key]string {
 
 // From the embedded store to DynamoDB and back nothing is lost or changed.
 func TestCopyThereAndBack(t *testing.T) {
+	t.Parallel()
 	embedded := func(name string) *bolt.Store {
 		s, err := bolt.Open(filepath.Join(t.TempDir(), name), bolt.NoSync())
 		if err != nil {
@@ -186,9 +189,9 @@ func TestCopyThereAndBack(t *testing.T) {
 	}
 	from, back, there := embedded("from.db"), embedded("back.db"), open(t, create(t))
 	want := 0
-	for i := range 1500 {
+	for i := range 600 {
 		body := noise(byte(i), i%300)
-		if i%100 == 0 {
+		if i%120 == 0 {
 			body = noise(byte(i), store.MaxBody)
 		}
 		k := store.Key{Partition: fmt.Sprintf("p%c%d", i%251, i%7), Sort: fmt.Sprintf("%c\xff%d", i%253, i)}

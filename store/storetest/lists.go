@@ -102,7 +102,7 @@ func testPages(t *testing.T, c *client) {
 // A long listing comes complete, however the engine cuts it into pages.
 func testLongList(t *testing.T, c *client) {
 	var keys []string
-	for i := range 2345 {
+	for i := range 1234 {
 		keys = append(keys, fmt.Sprintf("%06d", i))
 	}
 	c.fill(t, c.space, keys)
@@ -112,7 +112,7 @@ func testLongList(t *testing.T, c *client) {
 	// Some engines bound a page by its bytes, and pack what can be packed.
 	random, body := rand.NewChaCha8([32]byte{}), make([]byte, store.MaxBody)
 	var large []string
-	for i := range 20 {
+	for i := range 6 {
 		k := store.Key{Partition: c.space + "/large", Sort: fmt.Sprintf("%02d", i)}
 		_, _ = random.Read(body) // never fails
 		c.commit(t, store.Write{Key: k, Body: body})
