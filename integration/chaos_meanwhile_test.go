@@ -128,6 +128,6 @@ func (w *world) heldPull(branch string, files map[string]string) sandbox.Pull {
 	return w.pull(branch, files)
 }
 
-// chosen says whether a case of many is run: every 36th, and all of them with
+// chosen says whether a case of many is run: every 72nd, and all of them with
 // WEIR_CHAOS.
-func chosen(n int) bool { return n%36 == 4 || os.Getenv("WEIR_CHAOS") != "" }
+func chosen(n int) bool { return n%72 == 4 || os.Getenv("WEIR_CHAOS") != "" }

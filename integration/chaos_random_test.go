@@ -196,7 +196,7 @@ func TestChaos(t *testing.T) {
 		}
 		return
 	}
-	for _, seed := range []uint64{1, 2, 3} {
+	for _, seed := range []uint64{1, 2} {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			run(t, seed, 40)
