@@ -181,19 +181,20 @@ func (t *task) admit(ctx context.Context) (bool, error) {
 // save stores the record, its audit entries and whatever else is given, in one
 // commit, provided that this worker still has the job.
 func (t *task) save(ctx context.Context, also ...store.Write) error {
+	return t.saveRuns(ctx, nil, also...)
+}
+
+// saveRuns stores runs, and after them the record that names them, as save
+// does.
+func (t *task) saveRuns(ctx context.Context, runs []*record.Run, also ...store.Write) error {
 	fence, err := t.Queue.Fence(ctx, t.job)
 	if err != nil {
 		return err
 	}
-	return t.rec.Save(ctx, append([]store.Write{fence}, also...)...)
-}
-
-// saveRuns stores runs, and after them the record that names them.
-func (t *task) saveRuns(ctx context.Context, runs []*record.Run) error {
-	if err := record.PutRuns(ctx, t.Store, runs); err != nil {
+	if err := record.PutRuns(ctx, t.Store, fence, runs); err != nil {
 		return err
 	}
-	return t.save(ctx)
+	return t.rec.Save(ctx, append([]store.Write{fence}, also...)...)
 }
 
 // note adds an audit entry to the next save.

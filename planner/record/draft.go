@@ -77,10 +77,10 @@ func (d *Draft) Save(ctx context.Context, also ...store.Write) error {
 	return nil
 }
 
-// PutRuns stores runs, whatever is stored of them, as many in one commit as it
-// takes.
-func PutRuns(ctx context.Context, s store.Store, runs []*Run) error {
-	for some := range slices.Chunk(runs, store.MaxWrites) {
+// PutRuns stores runs, whatever is stored of them, in as many commits as it
+// takes, each of them only if fence lets it.
+func PutRuns(ctx context.Context, s store.Store, fence store.Write, runs []*Run) error {
+	for some := range slices.Chunk(runs, store.MaxWrites-1) {
 		keys := make([]store.Key, len(some))
 		for i, run := range some {
 			keys[i] = RunKey(run.ID)
@@ -89,18 +89,17 @@ func PutRuns(ctx context.Context, s store.Store, runs []*Run) error {
 		if err != nil {
 			return fmt.Errorf("save runs: %w", err)
 		}
-		var writes []store.Write
-		size := 0
+		writes, size := []store.Write{fence}, 0
 		for i, run := range some {
 			w, err := Put(keys[i], rows[i].Version, run)
 			if err != nil {
 				return err
 			}
-			if size += len(w.Body); size > store.MaxCommit/2 && len(writes) > 0 {
+			if size += len(w.Body); size > store.MaxCommit/2 && len(writes) > 1 {
 				if err := Commit(ctx, s, writes...); err != nil {
 					return fmt.Errorf("save runs: %w", err)
 				}
-				writes, size = nil, len(w.Body)
+				writes, size = []store.Write{fence}, len(w.Body)
 			}
 			writes = append(writes, w)
 		}

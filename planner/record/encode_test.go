@@ -57,12 +57,33 @@ func TestPutRunsOfLargePlans(t *testing.T) {
 		}
 		runs = append(runs, r)
 	}
-	if err := PutRuns(t.Context(), s, runs); err != nil {
+	claim := store.Key{Partition: "leases", Sort: "job"}
+	if err := s.Commit(t.Context(), store.Write{Key: claim, Body: []byte("mine")}); err != nil {
+		t.Fatal(err)
+	}
+	held, err := s.Get(t.Context(), claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fence := store.Write{Op: store.Check, Key: claim, Expect: held[0].Version}
+	if err := PutRuns(t.Context(), s, fence, runs); err != nil {
 		t.Fatal(err)
 	}
 	got, err := ReadRuns(t.Context(), s, []string{"run-000", "run-119"})
 	if err != nil || len(got) != 2 || len(got["run-119"].Summary.Changes) != 600 {
 		t.Errorf("%d runs, %v", len(got), err)
+	}
+
+	// Others have the job: nothing of what they stored is written over.
+	if err := s.Commit(t.Context(), store.Write{Key: claim, Expect: fence.Expect, Body: []byte("theirs")}); err != nil {
+		t.Fatal(err)
+	}
+	late := &Run{ID: "run-000"}
+	if err := PutRuns(t.Context(), s, fence, []*Run{late}); !store.IsConflict(err) {
+		t.Errorf("by who has lost the job: %v, want a conflict", err)
+	}
+	if got, err := ReadRuns(t.Context(), s, []string{"run-000"}); err != nil || got["run-000"].Summary == nil {
+		t.Errorf("written over by who has lost the job: %v, %v", got, err)
 	}
 	if store.MaxWrites < 100 {
 		t.Error("this test is too small")
