@@ -163,19 +163,19 @@ func (b *bench) run(ctx context.Context, which *regexp.Regexp) error {
 			continue
 		}
 		b.say("== %s", s.name)
-		began, err := busyNow()
+		began, err := stage.BusyNow()
 		if err != nil {
 			return err
 		}
 		if err := s.run(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		ended, err := busyNow()
+		ended, err := stage.BusyNow()
 		if err != nil {
 			return err
 		}
-		if took := ended.at.Sub(began.at); took > time.Second { // less is below the kernel's precision
-			others := fmt.Sprintf("%s %.0f %%", s.name, 100*ended.others(began))
+		if took := ended.At.Sub(began.At); took > time.Second { // less is below the kernel's precision
+			others := fmt.Sprintf("%s %.0f %%", s.name, 100*ended.Others(began))
 			b.disturbed = append(b.disturbed, others)
 			b.say("   took %.0f s; of the processors other programs took: %s", took.Seconds(), others)
 		}

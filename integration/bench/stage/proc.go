@@ -1,8 +1,6 @@
 package stage
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,24 +58,11 @@ func kilobytes(file string) (map[string]int64, error) {
 }
 
 // CPU is the processor time that weir took until now, and its children that
-// have ended. See proc(5): stat, fields 14 to 17, which Linux counts in
-// hundredths of a second.
+// have ended.
 func (w *World) CPU() (own, children time.Duration, err error) {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(w.proc.Process.Pid), "stat"))
+	fields, err := statOf(w.proc.Process.Pid)
 	if err != nil {
-		return 0, 0, fmt.Errorf("processor time: %w", err)
+		return 0, 0, err
 	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 15 {
-		return 0, 0, errors.New("processor time: a short stat")
-	}
-	var n [4]time.Duration
-	for i := range n {
-		ticks, err := strconv.ParseInt(fields[11+i], 10, 64)
-		if err != nil {
-			return 0, 0, fmt.Errorf("processor time: %w", err)
-		}
-		n[i] = time.Duration(ticks) * time.Second / 100
-	}
-	return n[0] + n[1], n[2] + n[3], nil
+	return times(fields)
 }
