@@ -60,17 +60,24 @@ var layout = map[string][]string{
 	"planner/artifact/...":  {"planner/artifact/..."},
 	"planner/work/...":      {"store", "planner/work/..."},
 
-	"drift":              {"planner/...", "locks", "store"},
-	"templates":          {"planner/...", "policy", "templates/markdown"},
+	"drift":              {"planner/...", "locks", "store", "drift/..."},
+	"drift/finding":      {},
+	"drift/kind":         {"drift/finding", "planner/terraform", "planner/terraform/plan", "planner/ledger"},
+	"drift/rule":         {"drift/finding"},
+	"drift/schedule":     {"store"},
+	"drift/report":       {"drift/finding"},
+	"drift/cloudtrail":   {"drift/finding", "store"},
+	"planner/ledger":     {"store"},
+	"templates":          {"planner/...", "policy", "drift/finding", "templates/markdown"},
 	"templates/markdown": {},
 
 	"server": {
-		"webhook", "policy", "store/...", "locks", "planner/...", "drift", "templates", "templates/markdown",
+		"webhook", "policy", "store/...", "locks", "planner/...", "drift/...", "templates", "templates/markdown",
 		"server/config", "server/desk", "server/github",
 	},
 	"server/desk":       {"webhook", "planner/work", "planner/result"},
 	"server/config":     {},
-	"server/github/...": {"planner/result", "planner/record", "planner/scope", "planner/reconcile", "policy", "server/github/..."},
+	"server/github/...": {"planner/result", "planner/record", "planner/scope", "planner/reconcile", "policy", "drift/finding", "drift/report", "server/github/..."},
 
 	"integration":             {"..."},
 	"integration/demo":        {"..."},
@@ -85,7 +92,7 @@ var places = []struct {
 	prefix string
 	in     []string
 }{
-	{"github.com/aws/", []string{"store/dynamo", "planner/artifact/...", "planner/work/dispatch"}},
+	{"github.com/aws/", []string{"store/dynamo", "planner/artifact/...", "planner/work/dispatch", "drift/cloudtrail"}},
 	{"gocloud.dev/", []string{"planner/artifact/..."}},
 	{"github.com/google/go-github/", []string{"server/github/...", "integration"}},
 	{"github.com/bradleyfalzon/ghinstallation/", []string{"server/github/..."}},
