@@ -14,7 +14,8 @@ import (
 )
 
 // gale is a storm over several replicas: they are killed, paused and cut off
-// from their records, while people go on.
+// from their records, while people go on. The directories a and twin have one
+// state.
 type gale struct {
 	*storm
 	c       *cluster
@@ -25,8 +26,14 @@ type gale struct {
 
 func newGale(t *testing.T, seed uint64) *gale {
 	t.Helper()
+	var where *cloud
+	if seed%2 == 1 {
+		where = newCloud(t)
+	}
 	// Five seconds are the longest pause that an apply takes for none.
-	c := newCluster(t, 3, 6*time.Second, seed, setup{files: map[string]string{"a/main.tf": "", "b/main.tf": "", "c/main.tf": ""}})
+	c := newClusterOn(t, where, 3, 6*time.Second, seed, setup{files: map[string]string{
+		"a/main.tf": "", "b/main.tf": "", "c/main.tf": "", "twin/main.tf": "",
+	}})
 	g := &gale{c: c, spared: c.replicas[0], storm: &storm{
 		mortal: &mortal{world: c.world, again: map[string]bool{}}, rng: rand.New(rand.NewPCG(seed, 1)), approvals: map[string]int{},
 	}}
@@ -36,7 +43,41 @@ func newGale(t *testing.T, seed uint64) *gale {
 			t.Logf("what had happened:\n%s", strings.Join(g.story, "\n"))
 		}
 	})
+	g.blow()
 	return g
+}
+
+// blow has some of the news of work not arrive, from now on.
+func (g *gale) blow() {
+	for _, r := range g.c.replicas {
+		if r.cloud != nil {
+			r.cloud.gossip(0.3)
+		}
+	}
+}
+
+// files makes the next value of a pull request.
+func (g *gale) files(p *stormy) map[string]string {
+	g.values++
+	p.value = fmt.Sprintf("v%d", g.values)
+	files := map[string]string{}
+	for _, dir := range p.dirs {
+		state := dir
+		if dir == "twin" {
+			state = "a"
+		}
+		files[dir+"/main.tf"] = g.counted(state, p.value)
+	}
+	return files
+}
+
+func (g *gale) openPull() {
+	p := &stormy{branch: fmt.Sprintf("b%d", len(g.pulls)), open: true}
+	p.dirs = [][]string{{"a"}, {"a", "b"}, {"b", "c"}, {"c"}, {"twin"}, {"b", "twin"}, {"a", "twin"}}[g.rng.IntN(7)]
+	p.Pull = g.pull(p.branch, g.files(p))
+	p.heads = append(p.heads, p.HeadSHA)
+	g.pulls = append(g.pulls, p)
+	g.note("#%d opened: %v to %s", p.Number, p.dirs, p.value)
 }
 
 // pass lets the replicas work.
@@ -113,6 +154,7 @@ func (g *gale) trouble() {
 		return
 	}
 	r := g.victim()
+	way := r.ways()[g.rng.IntN(len(r.ways()))]
 	n, effect, all := 1+g.rng.IntN(12), g.rng.IntN(2) == 0, g.rng.IntN(2) == 0
 	long := time.Duration(1000+g.rng.IntN(1000)) * g.c.lease / 1000
 	switch g.rng.IntN(8) {
@@ -121,12 +163,12 @@ func (g *gale) trouble() {
 		r.kill(all)
 	case 1, 2:
 		defer g.midst()
-		g.note("%s is killed at its write %d, effect %t, children %t", r.name, n, effect, all)
-		r.proxy.set(&trap{n: n, effect: effect, spring: func() <-chan struct{} { r.kill(all); return nil }})
+		g.note("%s is killed at its write %d%s, effect %t, children %t", r.name, n, r.to(way), effect, all)
+		way.set(&trap{n: n, effect: effect, spring: func() <-chan struct{} { r.kill(all); return nil }})
 	case 3, 4:
 		defer g.midst()
-		g.note("%s is paused at its write %d, effect %t, for %v", r.name, n, effect, long)
-		r.proxy.set(&trap{n: n, effect: effect, spring: func() <-chan struct{} {
+		g.note("%s is paused at its write %d%s, effect %t, for %v", r.name, n, r.to(way), effect, long)
+		way.set(&trap{n: n, effect: effect, spring: func() <-chan struct{} {
 			woken := r.pause()
 			g.soon(long, r.resume)
 			return woken
@@ -136,15 +178,17 @@ func (g *gale) trouble() {
 		r.pause()
 		g.soon(long, r.resume)
 	case 6:
-		g.note("%s is cut off for %v", r.name, long)
-		r.proxy.darken()
-		g.soon(long, r.proxy.light)
+		g.note("%s is cut off%s for %v", r.name, r.to(way), long)
+		way.darken()
+		g.soon(long, way.light)
 	case 7:
 		r = g.c.replicas[g.rng.IntN(len(g.c.replicas))]
 		rate := g.rng.Float64() / 5
 		g.note("of %s's requests %.2f are lost, and all connections now", r.name, rate)
-		r.proxy.weather(rate)
-		r.proxy.cut()
+		for _, way := range r.ways() {
+			way.weather(rate)
+			way.cut()
+		}
 	}
 }
 
@@ -202,9 +246,7 @@ func (g *gale) heal() {
 	g.t.Helper()
 	g.note("all is healed")
 	for _, r := range g.c.replicas {
-		r.proxy.set(nil)
-		r.proxy.weather(0)
-		r.proxy.light()
+		r.calm()
 		r.resume()
 	}
 	g.healing.Wait() // what was to pass by itself
@@ -216,6 +258,7 @@ func (g *gale) heal() {
 	g.release()
 	g.c.settle()
 	g.cuts = 0
+	g.blow()
 	g.spared = g.c.replicas[g.rng.IntN(len(g.c.replicas))]
 }
 
@@ -232,6 +275,12 @@ func (g *gale) calm() {
 		}
 	}
 	g.c.wantOnce(numbers...)
+	states := g.c.ledger.states
+	a, known := states[repo+"\x00a\x00default"]
+	twin, both := states[repo+"\x00twin\x00default"]
+	if known && both && (a != twin || a == "") {
+		g.t.Errorf("a and twin have one state, and were locked for %q and %q", a, twin)
+	}
 	g.nobodySleeps()
 }
 

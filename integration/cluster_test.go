@@ -1,13 +1,9 @@
 package integration
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,7 +32,8 @@ type replica struct {
 	c     *cluster
 	name  string
 	env   []string
-	proxy *proxy
+	proxy *proxy // to the table
+	cloud *proxy // to the bucket and the queue; nil: it has none
 	log   *lockedBuffer
 	url   atomic.Pointer[string]
 
@@ -48,8 +45,15 @@ type replica struct {
 	woken  chan struct{} // closed when it is not paused any more
 }
 
-// newCluster starts n replicas, whose workers are dead after a lease.
+// newCluster starts n replicas, whose workers are dead after a lease. Plan files
+// and logs are in a folder that they share, and nobody is told of work.
 func newCluster(t *testing.T, n int, lease time.Duration, seed uint64, s setup) *cluster {
+	t.Helper()
+	return newClusterOn(t, nil, n, lease, seed, s)
+}
+
+// newClusterOn is newCluster with a bucket and a queue, if where is not nil.
+func newClusterOn(t *testing.T, where *cloud, n int, lease time.Duration, seed uint64, s setup) *cluster {
 	t.Helper()
 	s.noServer, s.gate = true, true
 	s.config = append(shared(t), s.config...)
@@ -71,6 +75,10 @@ func newCluster(t *testing.T, n int, lease time.Duration, seed uint64, s setup) 
 		r.env = append(slices.Clone(c.env), serveEnv+"=1", leaseEnv+"="+lease.String(), "TMPDIR="+tmp,
 			"WEIR_DATA_DIR="+filepath.Join(c.dir, r.name), "WEIR_PUBLIC_URL="+c.balancer.url(), "WEIR_TERRAFORM_BINARY="+c.script(r.name),
 			"WEIR_STORE=dynamodb://"+table+"?region=eu-west-1&endpoint="+r.proxy.url())
+		if where != nil {
+			r.cloud = newProxy(t, where.server, seed*16+8+uint64(i))
+			r.env = append(r.env, where.env(r.cloud.url())...)
+		}
 		c.replicas = append(c.replicas, r)
 	}
 	t.Cleanup(c.finish)
@@ -254,6 +262,32 @@ func (r *replica) state() (up, paused bool) {
 	return r.proc != nil, r.paused
 }
 
+// ways are all its ways to AWS.
+func (r *replica) ways() []*proxy {
+	if r.cloud == nil {
+		return []*proxy{r.proxy}
+	}
+	return []*proxy{r.proxy, r.cloud}
+}
+
+// to names a way.
+func (r *replica) to(way *proxy) string {
+	if way == r.cloud {
+		return " to bucket and queue"
+	}
+	return " to the table"
+}
+
+// calm lets everything pass on all ways.
+func (r *replica) calm() {
+	for _, p := range r.ways() {
+		p.set(nil)
+		p.weather(0)
+		p.gossip(0)
+		p.light()
+	}
+}
+
 // logs waits until it has logged a text.
 func (r *replica) logs(text string) {
 	r.c.t.Helper()
@@ -266,9 +300,7 @@ func (c *cluster) finish() {
 	c.open("plan")
 	c.open("apply")
 	for _, r := range c.replicas {
-		r.proxy.weather(0)
-		r.proxy.set(nil)
-		r.proxy.light()
+		r.calm()
 		r.resume()
 		r.mu.Lock()
 		if r.proc != nil {
@@ -392,76 +424,4 @@ func (c *cluster) wantOnce(numbers ...int) {
 			c.t.Errorf("#%d has %d plan comments that are not minimised", number, live)
 		}
 	}
-}
-
-// balancer takes turns, and does not know who is there.
-type balancer struct {
-	c      *cluster
-	server *httptest.Server
-	client *http.Client
-	turn   atomic.Int64
-	to     atomic.Pointer[replica] // not nil: nobody else gets anything
-
-	mu    sync.Mutex
-	taken map[string]int // deliveries that a replica has accepted
-}
-
-func newBalancer(c *cluster) *balancer {
-	b := &balancer{c: c, taken: map[string]int{}, client: &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{}}}
-	b.server = httptest.NewServer(b)
-	c.t.Cleanup(b.server.Close)
-	c.t.Cleanup(b.client.CloseIdleConnections)
-	return b
-}
-
-func (b *balancer) url() string { return b.server.URL }
-
-// only has everything go to one replica; nil: to all in turn.
-func (b *balancer) only(r *replica) { b.to.Store(r) }
-
-// ServeHTTP sends a delivery to whoever's turn it is, and answers 502 if that
-// one does not. What only reads goes to the next that answers.
-func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	tries := len(b.c.replicas)
-	if r.Method == http.MethodPost {
-		tries = 1
-	}
-	for range tries {
-		to := b.to.Load()
-		if to == nil {
-			to = b.c.replicas[int(b.turn.Add(1))%len(b.c.replicas)]
-		}
-		if up, paused := to.state(); !up || paused && r.Method == http.MethodGet || to.url.Load() == nil {
-			continue
-		}
-		req, err := http.NewRequestWithContext(r.Context(), r.Method, *to.url.Load()+r.URL.String(), bytes.NewReader(body))
-		if err != nil {
-			continue
-		}
-		req.Header = r.Header.Clone()
-		resp, err := b.client.Do(req)
-		if err != nil {
-			continue
-		}
-		answer, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil {
-			continue
-		}
-		if r.Method == http.MethodPost && resp.StatusCode < 300 {
-			b.mu.Lock()
-			b.taken[to.name]++
-			b.mu.Unlock()
-		}
-		maps.Copy(w.Header(), resp.Header)
-		w.WriteHeader(resp.StatusCode)
-		_, _ = w.Write(answer) // whoever asked may be gone
-		return
-	}
-	w.WriteHeader(http.StatusBadGateway)
 }

@@ -2,11 +2,13 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ type ledger struct {
 	url, table    string
 	stream        string
 	noted         []change
+	states        map[string]string // of each project that ever had a lock, after audit
 	shard, cursor string
 }
 
@@ -148,9 +151,10 @@ func (l *ledger) body(image *imageJSON) []byte {
 // What of the records this looks at.
 type (
 	lockJSON struct {
-		Owner   int
-		Epoch   int64
-		Waiters []struct{ Pull int }
+		Owner      int
+		Epoch, Seq int64
+		State      string
+		Waiters    []struct{ Pull int }
 	}
 	pullJSON struct {
 		Pull     int
@@ -167,14 +171,16 @@ type (
 )
 
 // audit plays the history and fails where it breaks a promise: at every moment
-// one owner, whose epoch is new; one job of a pull request; an apply only by the
-// owner in the epoch of the plan, out of exactly that plan, and once. It returns
-// the digests of the plans that were begun to be applied.
+// one owner of a project, whose epoch is new, and one of a state; one job of a
+// pull request; an apply only by the owner in the epoch of the plan, out of
+// exactly that plan, and once. It returns the digests of the plans that were
+// begun to be applied.
 func (l *ledger) audit() map[string]bool {
 	l.t.Helper()
-	rows, last := map[string]lockJSON{}, map[string][]byte{}
+	rows, last := lockRows{}, map[string][]byte{}
 	begun := map[string]bool{}
-	applying := map[string]int{} // by directory and workspace: the pull request
+	l.states = map[string]string{}
+	applying := map[string]int{} // by project and by state: the pull request
 	bad := func(c change, format string, args ...any) {
 		l.t.Helper()
 		l.t.Errorf("%s %q: %s\nbefore: %s\nafter: %s", c.partition, c.sort, fmt.Sprintf(format, args...), c.before, c.after)
@@ -187,8 +193,15 @@ func (l *ledger) audit() map[string]bool {
 		}
 		last[key] = c.after
 		switch {
-		case c.partition == "locks/"+repo && strings.HasPrefix(c.sort, "p"):
+		case strings.HasPrefix(c.partition, "locks/") && strings.HasPrefix(c.sort, "p"):
 			was, is := parsed[lockJSON](l, c.before), parsed[lockJSON](l, c.after)
+			name := strings.TrimPrefix(c.partition, "locks/") + "\x00" + strings.TrimPrefix(c.sort, "p")
+			if rows.begins(name, is.Seq) {
+				// All that was committed together has been played.
+				if two := rows.twoOwners(); two != "" {
+					bad(c, "before this, %s", two)
+				}
+			}
 			switch {
 			case c.after == nil:
 				bad(c, "a lock row was deleted")
@@ -197,7 +210,8 @@ func (l *ledger) audit() map[string]bool {
 			case is.Owner != was.Owner && is.Owner != 0 && is.Epoch != was.Epoch+1:
 				bad(c, "a new owner, whose epoch is not the next")
 			}
-			rows[strings.TrimPrefix(c.sort, "p")] = is
+			rows[name] = is
+			l.states[name] = cmp.Or(is.State, l.states[name])
 		case strings.HasPrefix(c.partition, "audit/") && c.before != nil:
 			bad(c, "the audit log was changed")
 		case c.partition == "queue":
@@ -212,8 +226,10 @@ func (l *ledger) audit() map[string]bool {
 			}
 		case c.partition == "pulls":
 			was, is := parsed[pullJSON](l, c.before), parsed[pullJSON](l, c.after)
+			of, _, _ := strings.Cut(c.sort, "#")
 			for _, p := range is.Projects {
-				name := p.Dir + "\x00" + p.Workspace
+				name := of + "\x00" + p.Dir + "\x00" + p.Workspace
+				row := rows[name]
 				var old projectJSON
 				if i := slices.IndexFunc(was.Projects, func(o projectJSON) bool { return o.ID == p.ID }); i >= 0 {
 					old = was.Projects[i]
@@ -221,13 +237,13 @@ func (l *ledger) audit() map[string]bool {
 				if p.State != "applying" {
 					if old.State == "applying" {
 						delete(applying, name)
+						delete(applying, row.State)
 					}
 					continue
 				}
 				if old.State == "applying" && old.Run == p.Run {
 					continue
 				}
-				row := rows[name]
 				switch {
 				case old.State != "planned" || old.PlanDigest != p.PlanDigest:
 					bad(c, "%s begins to be applied and was %s", p.ID, old.State)
@@ -237,11 +253,19 @@ func (l *ledger) audit() map[string]bool {
 					bad(c, "%s begins to be applied in epoch %d, and its lock is %+v", p.ID, p.Epoch, row)
 				case applying[name] != 0:
 					bad(c, "%s is being applied by #%d already", p.ID, applying[name])
+				case row.State != "" && applying[row.State] != 0 && applying[row.State] != is.Pull:
+					bad(c, "the state of %s, %s, is being written by #%d already", p.ID, row.State, applying[row.State])
 				}
 				begun[p.PlanDigest] = true
 				applying[name] = is.Pull
+				if row.State != "" {
+					applying[row.State] = is.Pull
+				}
 			}
 		}
+	}
+	if two := rows.twoOwners(); two != "" {
+		l.t.Error(two)
 	}
 	for key, body := range last {
 		if strings.HasPrefix(key, "lease\x00") && body != nil {
@@ -250,6 +274,40 @@ func (l *ledger) audit() map[string]bool {
 	}
 	l.t.Logf("%d writes were looked at, %d applies", len(all), len(begun))
 	return begun
+}
+
+// lockRows are the locks at one moment, by repository, directory and workspace.
+type lockRows map[string]lockJSON
+
+// begins reports whether a change is not the one that was played last in its
+// repository.
+func (r lockRows) begins(name string, seq int64) bool {
+	repo, _, _ := strings.Cut(name, "\x00")
+	for other, row := range r {
+		if strings.HasPrefix(other, repo+"\x00") && row.Seq >= seq {
+			return false
+		}
+	}
+	return true
+}
+
+// twoOwners says which pull requests own projects that have one state, "" if
+// none do.
+func (r lockRows) twoOwners() string {
+	owners := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		row := r[name]
+		if row.Owner == 0 || row.State == "" {
+			continue
+		}
+		repo, _, _ := strings.Cut(name, "\x00")
+		owner := fmt.Sprintf("%s#%d", repo, row.Owner)
+		if was := owners[row.State]; was != "" && was != owner {
+			return fmt.Sprintf("the state %s was owned by %s and by %s: %+v", row.State, was, owner, r)
+		}
+		owners[row.State] = owner
+	}
+	return ""
 }
 
 func parsed[T any](l *ledger, body []byte) (v T) {
@@ -261,4 +319,26 @@ func parsed[T any](l *ledger, body []byte) (v T) {
 		l.t.Fatalf("%v: %s", err, body)
 	}
 	return v
+}
+
+// What the history of a chaos is judged by would see two owners.
+func TestTwoOwnersOfAState(t *testing.T) {
+	t.Parallel()
+	row := func(owner int, state string) lockJSON { return lockJSON{Owner: owner, State: state, Seq: 1} }
+	const a, b, other = "acme/infra\x00a\x00default", "acme/infra\x00b\x00default", "acme/eu\x00a\x00default"
+	for _, c := range []struct {
+		rows lockRows
+		two  bool
+	}{
+		{lockRows{a: row(1, "s"), b: row(1, "s")}, false},
+		{lockRows{a: row(1, "s"), b: row(2, "t")}, false},
+		{lockRows{a: row(1, "s"), b: row(0, "s")}, false},
+		{lockRows{a: row(1, ""), b: row(2, "")}, false},
+		{lockRows{a: row(1, "s"), b: row(2, "s")}, true},
+		{lockRows{a: row(1, "s"), other: row(1, "s")}, true},
+	} {
+		if got := c.rows.twoOwners(); (got != "") != c.two {
+			t.Errorf("%+v: %q, want two owners %t", c.rows, got, c.two)
+		}
+	}
 }

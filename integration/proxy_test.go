@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// fate is what becomes of one request to DynamoDB.
+// fate is what becomes of one request to a service.
 type fate int
 
 const (
 	passes   fate = iota
 	slow          // both ways take their time
-	unsent        // the connection ends, and DynamoDB never sees the request
-	unheard       // DynamoDB does it, and the connection ends without an answer
-	late          // the connection ends, and some time after that DynamoDB does it
-	halfOpen      // DynamoDB does it, no answer ever comes, and the connection stays
+	unsent        // the connection ends, and the service never sees the request
+	unheard       // the service does it, and the connection ends without an answer
+	late          // the connection ends, and some time after that the service does it
+	halfOpen      // the service does it, no answer ever comes, and the connection stays
 	fates
 )
 
-// proxy stands between one replica and DynamoDB. It reads the requests that
-// the connections carry, so that it can lose exactly one of them.
+// proxy stands between one replica and a service of AWS. It reads the requests
+// that the connections carry, so that it can lose exactly one of them.
 type proxy struct {
 	upstream string // host and port
 	listener net.Listener
@@ -37,6 +37,7 @@ type proxy struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
 	rate  float64       // of requests that do not just pass
+	news  float64       // of messages that do not just arrive
 	dark  chan struct{} // not nil: nothing passes until it is closed
 	trap  *trap
 	conns map[net.Conn]bool
@@ -154,27 +155,17 @@ func (p *proxy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
+		if req.Header.Get("Expect") != "" { // S3 is asked before much is sent to it
+			req.Header.Del("Expect")
+			if _, err := io.WriteString(client, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+				return
+			}
+		}
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			return
 		}
-		forward := func() *http.Response {
-			req.Body = io.NopCloser(bytes.NewReader(body))
-			if req.Write(up) != nil {
-				return nil
-			}
-			resp, err := http.ReadResponse(back, req)
-			if err != nil {
-				return nil
-			}
-			answer, err := io.ReadAll(resp.Body)
-			if err != nil || resp.Body.Close() != nil {
-				return nil
-			}
-			resp.Body = io.NopCloser(bytes.NewReader(answer))
-			return resp
-		}
-		what, pause, dark, sprung := p.ask(strings.HasSuffix(req.Header.Get("X-Amz-Target"), ".TransactWriteItems"))
+		what, pause, dark, sprung := p.ask(writes(req))
 		if dark != nil {
 			<-dark
 			return
@@ -194,7 +185,10 @@ func (p *proxy) serve(client net.Conn) {
 			_ = client.Close()
 			p.pass(3 * pause)
 		}
-		resp := forward()
+		resp := p.message(req, body)
+		if resp == nil {
+			resp = forward(up, back, req, body)
+		}
 		if resp == nil {
 			return
 		}
@@ -217,6 +211,35 @@ func (p *proxy) serve(client net.Conn) {
 			return
 		}
 	}
+}
+
+// forward asks a service; nil: there is no answer.
+func forward(up io.Writer, back *bufio.Reader, req *http.Request, body []byte) *http.Response {
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	if req.Write(up) != nil {
+		return nil
+	}
+	resp, err := http.ReadResponse(back, req)
+	if err != nil {
+		return nil
+	}
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.Body.Close() != nil {
+		return nil
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
+	return resp
+}
+
+// writes reports whether a request puts down what others read.
+func writes(req *http.Request) bool {
+	switch _, operation, _ := strings.Cut(req.Header.Get("X-Amz-Target"), "."); operation {
+	case "TransactWriteItems", "SendMessage":
+		return true
+	case "":
+		return req.Method == http.MethodPut
+	}
+	return false
 }
 
 // pass lets time pass.
