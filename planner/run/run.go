@@ -70,8 +70,7 @@ func (x *Runs) Plan(ctx context.Context, files Files, found project.Project, p *
 		r.Notes = append(r.Notes, found.Note)
 	}
 	if x.Shared && p.Backend == "" {
-		r.State, r.Failure = record.PlanFailed, "There is no backend block, so that the state would be kept on weir's own disk, "+
-			"and this weir is several servers. Configure a backend, such as s3."
+		r.State, r.Failure = record.PlanFailed, noBackend
 		p.State, p.Note = record.PlanFailed, r.Failure
 		return nil
 	}
@@ -126,6 +125,49 @@ func (x *Runs) Changed(ctx context.Context, files Files, found project.Project, 
 	}
 	return digestOf(p, plan.Summary) != p.ChangeDigest, nil
 }
+
+// Look plans a project to see how what is deployed differs from what is
+// declared. It changes nothing, keeps nothing, and lets all other runs go
+// first. environ takes the place of variables of the server's. Why it could not
+// be planned is a sentence for people.
+func (x *Runs) Look(ctx context.Context, repo string, files Files, found project.Project, environ map[string]string) (plan *terraform.Plan, failure string, err error) {
+	switch {
+	case found.Refused != "":
+		return nil, found.Refused, nil
+	case x.Shared && found.Backend == "":
+		return nil, noBackend, nil
+	}
+	dir, err := x.tempDir("look-")
+	if err != nil {
+		return nil, "", err
+	}
+	defer os.RemoveAll(dir) // swept at the next start
+	hash, err := project.CodeHash(files.Root, found)
+	if err != nil {
+		return nil, "", fmt.Errorf("look at %s: %w", found.ID(), err)
+	}
+	home := home(repo, found.Dir, found.Workspace)
+	target := terraform.Target{
+		Root: files.Root, Dir: found.Dir, Workspace: found.Workspace, VarFiles: found.VarFiles, Version: found.TerraformVersion,
+		// Not the directory that plans use: none of them waits for a look.
+		DataDir: filepath.Join(x.DataDir, "drift", home), Look: true, Environ: environ,
+	}
+	if found.Backend == "" {
+		target.State = filepath.Join(x.DataDir, "states", home, "terraform.tfstate")
+	}
+	plan, failed, err := x.Terraform.Plan(ctx, target, terraform.Code{Module: hash, Tree: files.Tree}, filepath.Join(dir, "plan"))
+	if err != nil {
+		return nil, "", fmt.Errorf("look at %s: %w", found.ID(), err)
+	}
+	if failed != nil {
+		return nil, failed.Message, nil
+	}
+	return plan, "", nil
+}
+
+// noBackend refuses a project whose state would be on one server's disk.
+const noBackend = "There is no backend block, so that the state would be kept on weir's own disk, " +
+	"and this weir is several servers. Configure a backend, such as s3."
 
 func (x *Runs) plan(ctx context.Context, files Files, found project.Project, p *record.ProjectRecord, r *record.Run, out string) (*terraform.Plan, *terraform.Failure, error) {
 	hash, err := project.CodeHash(files.Root, found)

@@ -29,6 +29,7 @@ func (p *project) command(workspace bool, verb string, args ...string) child.Com
 		Dir:   p.dir,
 		Env:   p.environment(workspace),
 		Reach: p.reach(),
+		Later: p.target.Look,
 	}
 }
 
@@ -87,7 +88,11 @@ func (p *project) initCommand(readonly bool) child.Command {
 // planCommand asks for the exit code that tells an empty plan apart, so that
 // nothing has to be read to know it.
 func (p *project) planCommand(out string) child.Command {
-	args := []string{"-input=false", "-no-color", "-detailed-exitcode", planLockTimeout, "-out=" + out}
+	lock := planLockTimeout
+	if p.target.Look {
+		lock = "-lock=false"
+	}
+	args := []string{"-input=false", "-no-color", "-detailed-exitcode", lock, "-out=" + out}
 	if p.state != "" {
 		args = append(args, "-state="+p.state)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,7 @@ type Runner struct {
 	CacheDir    string          // provider plugin cache shared by all projects, absolute; "": none
 	TempDir     string          // for what children write and forget; "": the system's
 	MaxParallel int             // processes at once; 0: one a CPU. Who waits longest is served first
+	MaxLater    int             // of them at once for targets that can wait; 0: one
 	Grace       time.Duration   // between SIGINT and SIGKILL; 0: 30 s
 	DigestKey   []byte          // secret that keys change digests, so that they do not give sensitive values away to guessing
 	Log         *slog.Logger    // nil: nothing is logged
@@ -50,7 +52,7 @@ func (r *Runner) limit() *child.Limit {
 		if log == nil {
 			log = slog.New(slog.DiscardHandler)
 		}
-		r.children = &child.Limit{MaxParallel: r.MaxParallel, Grace: r.Grace, Log: log}
+		r.children = &child.Limit{MaxParallel: r.MaxParallel, MaxLater: r.MaxLater, Grace: r.Grace, Log: log}
 	})
 	return r.children
 }
@@ -159,6 +161,7 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 		}
 	}
 	p := &project{runner: r, target: t, dir: dir, inherited: r.inherited()}
+	maps.Copy(p.inherited, t.Environ)
 	if p.source, err = source.Read(root, dir); err != nil {
 		return nil, nil, fmt.Errorf("read project %s: %w", t.Dir, err)
 	}
@@ -272,7 +275,7 @@ func (p *project) plan(ctx context.Context, code Code, out string) (*Plan, *Fail
 				return nil, failure, err
 			}
 			continue
-		case failed && !created && lacksWorkspace(o.Stderr):
+		case failed && !created && !p.target.Look && lacksWorkspace(o.Stderr):
 			created = true
 			made, err := p.run(ctx, p.newWorkspaceCommand(), io.Discard, false)
 			if err != nil {

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -545,5 +547,51 @@ func TestNotes(t *testing.T) {
 	b.write(map[string]string{"p/main.tf": fmt.Sprintf("terraform {\n  backend \"local\" {\n    path = %q\n  }\n}\n", filepath.Join(t.TempDir(), "x"))})
 	if plan, _ = b.plan(b.target("p")); len(plan.Notes) != 0 {
 		t.Errorf("notes: %q", plan.Notes)
+	}
+}
+
+// A look changes nothing: it takes no lock, so that it works beside an apply
+// that has one, and makes no workspace.
+func TestLookChangesNothing(t *testing.T) {
+	states := t.TempDir()
+	kept := filepath.Join(states, "default")
+	b := newBench(t, map[string]string{"a/main.tf": fmt.Sprintf(localBackend, kept, filepath.Join(states, "named")) + `
+variable "size" { default = "small" }
+resource "terraform_data" "one" { input = var.size }
+`})
+	target := b.target("a")
+	_, file := b.plan(target)
+	b.apply(target, file)
+	b.ran.take()
+
+	before, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := os.OpenFile(kept, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	// As the local backend locks its state: Terraform, internal/states/statemgr.
+	if err := syscall.FcntlFlock(state.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}); err != nil {
+		t.Fatal(err)
+	}
+	target.Look, target.Environ = true, map[string]string{"TF_VAR_size": "large"}
+	plan, _ := b.plan(target)
+	if plan.Summary.Update != 1 {
+		t.Errorf("%+v, want one update by the variable of the look's own environment", plan.Summary)
+	}
+
+	target.Workspace = "elsewhere"
+	if plan, _ := b.plan(target); plan.Summary.Create != 1 {
+		t.Errorf("%+v, want that there is nothing yet", plan.Summary)
+	}
+	if ran := b.ran.take(); strings.Contains(ran, "workspace new") {
+		t.Errorf("ran %q", ran)
+	}
+	after, err := os.ReadFile(kept)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the state is another one (%v)", err)
 	}
 }

@@ -19,7 +19,14 @@ type Target struct {
 	DataDir   string   // absolute; becomes TF_DATA_DIR; kept between runs of one project
 	State     string   // absolute path of the state file of a project without a backend block; "" where it has one
 	Extra     []string // further arguments of plan, as a person wrote them
-	Log       io.Writer
+
+	// Look is for plans that nobody applies: no lock on the state is taken,
+	// nothing is made that is not there, and every other command goes first.
+	Look bool
+	// Environ are variables that take the place of the server's, as
+	// read-only credentials do for plans that nobody applies.
+	Environ map[string]string
+	Log     io.Writer
 }
 
 // Plan is what one terraform plan came to.

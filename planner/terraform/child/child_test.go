@@ -167,7 +167,7 @@ func TestRunNeverMoreThanMaxParallel(t *testing.T) {
 
 func TestRunWaitsInOrderAndCanBeCancelled(t *testing.T) {
 	l := limit(1, 0)
-	if err := l.slots().Acquire(t.Context(), 1); err != nil {
+	if err := l.slots().take(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -176,7 +176,7 @@ func TestRunWaitsInOrderAndCanBeCancelled(t *testing.T) {
 	if _, err := l.Run(ctx, command(t, "streams"), io.Discard, false, noLog()); !errors.Is(err, enough) {
 		t.Errorf("got %v, want the cause of the cancellation", err)
 	}
-	l.slots().Release(1)
+	l.slots().give(false)
 	if _, err := l.Run(t.Context(), command(t, "streams"), io.Discard, false, noLog()); err != nil {
 		t.Errorf("the place was not given back: %v", err)
 	}

@@ -16,8 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
 // Command is one process, complete: Run adds nothing to it but pipes.
@@ -29,6 +27,7 @@ type Command struct {
 	Env  []string
 
 	Reach Reach
+	Later bool // it can wait: every command that cannot goes first
 }
 
 // Outcome is how a process ended by itself.
@@ -42,21 +41,22 @@ type Outcome struct {
 // one in a process. Its fields are not changed after its first use.
 type Limit struct {
 	MaxParallel int           // 0: one a CPU. Who waits longest is served first
+	MaxLater    int           // of them at once that can wait; 0: one
 	Grace       time.Duration // between SIGINT and SIGKILL; 0: 30 s
 	Log         *slog.Logger  // never nil
 
 	once   sync.Once
-	places *semaphore.Weighted
+	places *places
 	loose  sync.Once // that commands are not confined is told once
 }
 
-func (l *Limit) slots() *semaphore.Weighted {
+func (l *Limit) slots() *places {
 	l.once.Do(func() {
 		n := l.MaxParallel
 		if n <= 0 {
 			n = runtime.NumCPU()
 		}
-		l.places = semaphore.NewWeighted(int64(n))
+		l.places = &places{free: n, later: max(l.MaxLater, 1)}
 	})
 	return l.places
 }
@@ -94,10 +94,10 @@ const (
 // returns the cause once the process is gone, and nothing of the group is
 // left behind. An error means that the command did not run to its own end.
 func (l *Limit) Run(ctx context.Context, c Command, out io.Writer, data bool, log *Log) (Outcome, error) {
-	if err := l.slots().Acquire(ctx, 1); err != nil {
-		return Outcome{}, fmt.Errorf("wait to run %s: %w", c.Verb, context.Cause(ctx))
+	if err := l.slots().take(ctx, c.Later); err != nil {
+		return Outcome{}, fmt.Errorf("wait to run %s: %w", c.Verb, err)
 	}
-	defer l.slots().Release(1)
+	defer l.slots().give(c.Later)
 	l.loose.Do(func() {
 		if !Confines() {
 			l.Log.Warn("this kernel does not keep terraform away from weir's own files and processes; Linux 5.19 or newer with Landlock does")
