@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"weir/integration/bench/locktime"
 	"weir/integration/sandbox"
-	"weir/locks"
-	"weir/store"
 	"weir/store/bolt"
 )
 
@@ -92,28 +89,6 @@ func routes(calls []sandbox.Call) string {
 	return strings.Join(all, ", ")
 }
 
-// counting is a store that counts transactions, and leaves the work to another.
-type counting struct {
-	store.Store
-
-	reads, writes atomic.Int64
-}
-
-func (c *counting) Get(ctx context.Context, keys ...store.Key) ([]store.Record, error) {
-	c.reads.Add(1)
-	return c.Store.Get(ctx, keys...)
-}
-
-func (c *counting) List(ctx context.Context, partition, prefix string, page store.Page) ([]store.Record, string, error) {
-	c.reads.Add(1)
-	return c.Store.List(ctx, partition, prefix, page)
-}
-
-func (c *counting) Commit(ctx context.Context, writes ...store.Write) error {
-	c.writes.Add(1)
-	return c.Store.Commit(ctx, writes...)
-}
-
 // locksOfMany counts what it takes to lock as many projects as one pull
 // request can, and to let them go.
 func (b *bench) locksOfMany(ctx context.Context) error {
@@ -121,70 +96,25 @@ func (b *bench) locksOfMany(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	counted := &counting{Store: db}
-	table := &locks.Locks{Store: counted}
-	const repo = "acme/infra"
-	wants := make([]locks.Want, locks.OneCommit)
-	for i := range wants {
-		wants[i] = locks.Want{Key: locks.Key{Dir: fmt.Sprintf("envs/p%03d", i), Workspace: "default"}}
+	counted := &locktime.Counting{Store: db}
+	steps, err := locktime.Measure(ctx, counted, counted.Count, max(3, b.rounds))
+	if err != nil {
+		return err
 	}
-	n := len(wants)
-	// Another pull request had them first: in a repository's life that is
-	// the usual case. What the very first one takes is told too.
-	steps := []struct {
-		what string
-		do   func() (bool, error)
-	}{
-		{"the very first of the repository", func() (bool, error) {
-			out, err := table.Acquire(ctx, repo, 1, wants)
-			return out.Acquired, err
-		}},
-		{"released", func() (bool, error) {
-			out, err := table.Release(ctx, repo, 1, nil)
-			return len(out.Released) == n, err
-		}},
-		{"", func() (bool, error) {
-			out, err := table.Acquire(ctx, repo, 2, wants)
-			return out.Acquired, err
-		}},
-		{"asked for again by their owner", func() (bool, error) {
-			out, err := table.Acquire(ctx, repo, 2, wants)
-			return out.Acquired, err
-		}},
-	}
-	rows := make([]row, len(steps))
-	took := make([][]time.Duration, len(steps))
-	for round := range max(3, b.rounds) {
-		for i, step := range steps {
-			counted.reads.Store(0)
-			counted.writes.Store(0)
-			began := time.Now()
-			done, err := step.do()
-			took[i] = append(took[i], time.Since(began))
-			if err == nil && !done && round == 0 {
-				err = errors.New("not all of them")
-			}
-			if err != nil {
-				return fmt.Errorf("locks of %d projects, %s: %w", n, step.what, err)
-			}
-			if reads, writes := counted.reads.Load(), counted.writes.Load(); round == 0 {
-				what := fmt.Sprintf("locks of %d projects", n)
-				if step.what != "" {
-					what += ", " + step.what
-				}
-				rows[i] = row{
-					what: what, budget: "1 read, 1 write", measured: fmt.Sprintf("%d read, %d write", reads, writes),
-					verdict: within(reads <= 1 && writes <= 1),
-				}
-			}
-		}
-		if _, err := table.Release(ctx, repo, 2, nil); err != nil {
-			return err
-		}
-	}
-	for i, r := range rows {
-		r.measured += ", " + seconds(median(took[i]))
-		b.add(r)
+	for _, s := range steps {
+		b.add(locked("", s))
 	}
 	return db.Close()
+}
+
+// locked is the row of a step of many locks.
+func locked(where string, s locktime.Step) row {
+	what := fmt.Sprintf("locks of %d projects", locktime.Projects)
+	if s.What != "" {
+		what += ", " + s.What
+	}
+	return row{
+		what: what + where, budget: "1 read, 1 write", measured: fmt.Sprintf("%d read, %d write, %s", s.Reads, s.Writes, seconds(median(s.Took))),
+		verdict: within(s.Reads <= 1 && s.Writes <= 1),
+	}
 }

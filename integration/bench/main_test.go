@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -12,11 +14,18 @@ import (
 	"testing"
 	"time"
 
+	"weir/integration/bench/cloud"
+	"weir/integration/services"
 	"weir/server"
+	"weir/server/config"
 )
 
-// serveEnv makes the test binary be the server.
-const serveEnv = "BENCH_SERVE"
+// serveEnv makes the test binary be the server, and leaseEnv says for how long
+// a worker of it may be silent.
+const (
+	serveEnv = "BENCH_SERVE"
+	leaseEnv = "BENCH_LEASE"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(serveEnv) != "" {
@@ -24,7 +33,7 @@ func TestMain(m *testing.M) {
 			return
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		err := server.Main(ctx, "", os.Environ(), "test", os.Stderr)
+		err := serve(ctx)
 		stop()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -35,9 +44,66 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func serve(ctx context.Context) error {
+	lease, err := time.ParseDuration(os.Getenv(leaseEnv))
+	if err != nil {
+		return server.Main(ctx, "", os.Environ(), "test", os.Stderr)
+	}
+	cfg, _, err := config.Load("", os.Environ())
+	if err != nil {
+		return err
+	}
+	s, err := server.New(ctx, cfg, os.Environ(), "test", slog.New(slog.NewTextHandler(os.Stderr, nil)), server.WithLease(lease))
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
 // Every kind of section runs, on next to nothing. What does not depend on the speed of
 // the machine is within its budget even so.
 func TestSections(t *testing.T) {
+	t.Parallel()
+	b, log := tiny(t)
+	if _, err := exec.LookPath("xargs"); err != nil {
+		t.Skipf("SKIPPED, this test shows nothing here: %v", err)
+	}
+	if _, err := os.Stat("/proc/self/smaps_rollup"); err != nil {
+		t.Skipf("SKIPPED, memory is measured on Linux only: %v", err)
+	}
+	if err := b.run(t.Context(), regexp.MustCompile("^(projects-backend|files|calls|locks|deliveries|start|memory|processes)$")); err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	judged(t, b, log, regexp.MustCompile("GitHub calls|^locks of|lost over|processes at once"), 12)
+}
+
+// What replicas do is measured, too, with a server that is killed.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	services.Dynamo(t)
+	b, log := tiny(t)
+	b.environ = append(b.environ, leaseEnv+"="+b.lease.String())
+	if err := b.run(t.Context(), regexp.MustCompile("^replicas$")); err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	judged(t, b, log, regexp.MustCompile("^locks of"), 4)
+	var jobs, takeovers int
+	for _, r := range b.rows {
+		if strings.HasPrefix(r.what, "jobs a second") {
+			jobs++
+		}
+		if strings.HasPrefix(r.what, "takeover") {
+			takeovers++
+		}
+	}
+	if jobs != 4 || takeovers != 2 {
+		t.Errorf("%d rows of jobs and %d of takeovers, want 4 and 2:\n%s", jobs, takeovers, table(b.rows))
+	}
+}
+
+// tiny measures next to nothing.
+func tiny(t *testing.T) (*bench, *strings.Builder) {
+	t.Helper()
 	terraform, err := findTerraform()
 	if err != nil {
 		if os.Getenv("CI") != "" {
@@ -45,37 +111,49 @@ func TestSections(t *testing.T) {
 		}
 		t.Skipf("SKIPPED, this test shows nothing here: %v", err)
 	}
-	if _, err := exec.LookPath("xargs"); err != nil {
-		t.Skipf("SKIPPED, this test shows nothing here: %v", err)
-	}
-	if _, err := os.Stat("/proc/self/smaps_rollup"); err != nil {
-		t.Skipf("SKIPPED, memory is measured on Linux only: %v", err)
-	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tiny := size{
-		rounds: 1, projects: 2, calls: []int{1, 2}, files: 20, load: 500 * time.Millisecond, rate: 20,
-		starts: 1, records: 60, limits: []int{2}, idle: 10 * time.Millisecond, resources: 20, plans: 2, rest: 10 * time.Millisecond,
-	}
 	var log strings.Builder
-	b := &bench{size: tiny, serve: []string{self, "server"}, environ: []string{serveEnv + "=1"}, terraform: terraform, dir: t.TempDir(), log: &log}
-	if err := b.run(t.Context(), regexp.MustCompile("^(projects-backend|files|calls|locks|deliveries|start|memory|processes)$")); err != nil {
-		t.Fatalf("%v\n%s", err, &log)
-	}
-	exact := regexp.MustCompile("GitHub calls|^locks of|lost over|processes at once")
-	judged := 0
+	return &bench{
+		size: size{
+			rounds: 1, projects: 2, calls: []int{1, 2}, files: 20, load: 500 * time.Millisecond, rate: 20,
+			starts: 1, records: 60, limits: []int{2}, idle: 10 * time.Millisecond, resources: 20, plans: 2, rest: 10 * time.Millisecond,
+			locks: 1, jobs: 12, job: time.Millisecond, lease: time.Second,
+		},
+		serve: []string{self, "server"}, environ: []string{serveEnv + "=1"}, terraform: terraform, dir: t.TempDir(), log: &log,
+	}, &log
+}
+
+// judged fails for rows that are over their budget and do not depend on time.
+func judged(t *testing.T, b *bench, log *strings.Builder, exact *regexp.Regexp, atLeast int) {
+	t.Helper()
+	n := 0
 	for _, r := range b.rows {
 		if exact.MatchString(r.what) {
-			judged++
+			n++
 			if r.verdict != ok {
-				t.Errorf("%s: %s instead of %s\n%s", r.what, r.measured, r.budget, &log)
+				t.Errorf("%s: %s instead of %s\n%s", r.what, r.measured, r.budget, log)
 			}
 		}
 	}
-	if judged < 12 {
-		t.Errorf("only %d rows are independent of time:\n%s", judged, table(b.rows))
+	if n < atLeast {
+		t.Errorf("only %d rows are independent of time:\n%s", n, table(b.rows))
+	}
+}
+
+// What is not installed is a line in the table, and no failure.
+func TestMissing(t *testing.T) {
+	b := &bench{log: new(strings.Builder)}
+	if b.without("replicas", nil) || b.without("replicas", errors.New("broken")) {
+		t.Error("what is there, or broken, is not missing")
+	}
+	if !b.without("replicas", fmt.Errorf("start: %w", &cloud.MissingError{Text: "not here"})) {
+		t.Error("what is missing is not")
+	}
+	if got := table(b.rows); !strings.Contains(got, "| not here ") {
+		t.Errorf("the table does not tell:\n%s", got)
 	}
 }
 

@@ -75,6 +75,12 @@ func New(c Config) (*World, error) {
 	return w, nil
 }
 
+// Beside returns a world with the same GitHub, in which another weir can run.
+// Only the first world is to be closed, after the others were stopped.
+func (w *World) Beside() *World {
+	return &World{Box: w.Box, Dir: w.Dir, Env: slices.Clone(w.Env), owner: w.owner, serve: w.serve}
+}
+
 // Close ends weir and the sandbox. What they kept stays in Dir.
 func (w *World) Close() error { return errors.Join(w.Stop(), w.Box.Close()) }
 
@@ -111,9 +117,12 @@ func (w *World) Start(ctx context.Context, data string) error {
 	if _, err := w.Launch(ctx, data); err != nil {
 		return err
 	}
-	w.Box.SetHook(sandbox.Hook{URL: w.URL + "/webhook", Secret: Secret})
+	w.Hear()
 	return w.Quiet(ctx)
 }
+
+// Hear has GitHub deliver to this weir from now on, and to no other.
+func (w *World) Hear() { w.Box.SetHook(sandbox.Hook{URL: w.URL + "/webhook", Secret: Secret}) }
 
 // Launch starts weir, and returns how long it took from the start of the
 // process to the first answer that it is ready.
