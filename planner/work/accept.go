@@ -54,7 +54,7 @@ func (q *Queue) Accept(ctx context.Context, delivery string, jobs ...Job) (fresh
 		if j, err = q.prepare(j, delivery); err != nil {
 			return false, err
 		}
-		a.jobs, a.keys = append(a.jobs, j), append(a.keys, j.line())
+		a.jobs, a.keys = append(a.jobs, j), append(a.keys, lineOf(j))
 	}
 	switch {
 	case len(a.keys) == 0:
@@ -121,17 +121,17 @@ func (q *Queue) acceptGroup(ctx context.Context, group []*acceptance) error {
 		}
 		record := accepted{At: now}
 		for _, j := range a.jobs {
-			l := changed[j.line()]
+			l := changed[lineOf(j)]
 			if l == nil {
-				old, err := decode[line](records[j.line()])
+				old, err := decode[line](records[lineOf(j)])
 				if err != nil {
 					return err
 				}
 				l = &old
-				changed[j.line()] = l
+				changed[lineOf(j)] = l
 			}
 			l.push(j, now)
-			newest[j.line()] = j.ID
+			newest[lineOf(j)] = j.ID
 			record.Jobs = append(record.Jobs, j.ID)
 		}
 		if a.delivery != "" {

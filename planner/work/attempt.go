@@ -29,7 +29,7 @@ func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
 	beating.Wait()
 	r.settle(a.job, change)
 	if r.ctx.Err() != nil {
-		r.q.desk.HandBack(a.job.line().Sort, fmt.Sprintf("%s-%d-end", a.job.ID, a.job.Attempt))
+		r.q.desk.HandBack(lineOf(a.job).Sort, fmt.Sprintf("%s-%d-end", a.job.ID, a.job.Attempt))
 	}
 }
 

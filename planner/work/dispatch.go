@@ -22,7 +22,7 @@ func (q *Queue) here() map[store.Key]bool {
 	defer q.mu.Unlock()
 	lines := make(map[store.Key]bool, len(q.running))
 	for _, a := range q.running {
-		lines[a.job.line()] = true
+		lines[lineOf(a.job)] = true
 	}
 	return lines
 }

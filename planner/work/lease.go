@@ -15,7 +15,7 @@ func (q *Queue) leases() lease.Table {
 
 // holder is this attempt of the job, which no other is equal to: each Run has
 // its own name, and counts a job's attempts.
-func (j Job) holder() lease.Holder { return lease.Holder{Worker: j.Worker, Attempt: j.Attempt} }
+func holderOf(j Job) lease.Holder { return lease.Holder{Worker: j.Worker, Attempt: j.Attempt} }
 
 // Fence returns a write that changes nothing and lets a commit happen only
 // while this worker still has the job, which is to be the one that Run handed
@@ -23,7 +23,7 @@ func (j Job) holder() lease.Holder { return lease.Holder{Worker: j.Worker, Attem
 // is lost already, the error is ErrLost.
 func (q *Queue) Fence(ctx context.Context, job Job) (store.Write, error) {
 	q.init()
-	fence, held, err := q.leases().Fence(ctx, job.ID, job.holder())
+	fence, held, err := q.leases().Fence(ctx, job.ID, holderOf(job))
 	if err == nil && !held {
 		err = ErrLost
 	}
@@ -37,7 +37,7 @@ func (q *Queue) Fence(ctx context.Context, job Job) (store.Write, error) {
 // ErrLost when others have it or may think this worker dead. began is when the
 // job was about to be claimed.
 func (q *Queue) beat(ctx context.Context, a *attempt, began time.Time) {
-	err := q.leases().Keep(ctx, a.job.ID, a.job.holder(), began, func(err error) {
+	err := q.leases().Keep(ctx, a.job.ID, holderOf(a.job), began, func(err error) {
 		q.Log.Warn("cannot renew the lease of a job", "job", a.job.ID, "err", err)
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func (q *Queue) beat(ctx context.Context, a *attempt, began time.Time) {
 func (q *Queue) settle(ctx context.Context, job Job, unmoved *store.Version, change func(l *line, i int, now time.Time)) error {
 	leases := q.leases()
 	err := store.Retry(ctx, func() error {
-		records, err := q.Store.Get(ctx, job.line(), leases.Claim(job.ID), leases.Beat(job.ID))
+		records, err := q.Store.Get(ctx, lineOf(job), leases.Claim(job.ID), leases.Beat(job.ID))
 		if err != nil {
 			return err
 		}
@@ -62,17 +62,17 @@ func (q *Queue) settle(ctx context.Context, job Job, unmoved *store.Version, cha
 			return err
 		}
 		i, beat := l.running(job), records[2]
-		if i < 0 || !job.holder().Holds(records[1]) || unmoved != nil && beat.Version != *unmoved {
+		if i < 0 || !holderOf(job).Holds(records[1]) || unmoved != nil && beat.Version != *unmoved {
 			return ErrLost
 		}
 		change(&l, i, time.Now().UTC().Truncate(time.Millisecond))
-		writes := q.save(&l, job.line(), records[0].Version, store.MaxWrites-2)
+		writes := q.save(&l, lineOf(job), records[0].Version, store.MaxWrites-2)
 		for _, r := range records[1:] {
 			writes = append(writes, store.Write{Op: store.Delete, Key: r.Key, Expect: r.Version})
 		}
 		return q.Store.Commit(ctx, writes...)
 	})
-	q.touch(job.line())
+	q.touch(lineOf(job))
 	if err != nil {
 		return fmt.Errorf("settle job %s: %w", job.ID, err)
 	}

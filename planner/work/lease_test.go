@@ -70,7 +70,7 @@ func TestI5_AJobOfADeadWorkerIsDone(t *testing.T) {
 				return nil
 			}
 			stop1 := start(t, q1, 1, do)
-			accept(t, q1, "d", job(Apply, 1))
+			accept(t, q1, "d", newJob(Apply, 1))
 			pass(20 * time.Second)
 			first.dead.Store(true)
 			q2 := &Queue{Store: s, Worker: "same", Lease: 30 * time.Second, Exclusive: exclusive}
@@ -103,10 +103,10 @@ func TestALivingWorkerKeepsItsJobs(t *testing.T) {
 		}
 		q := &Queue{Store: s}
 		pass(500 * time.Millisecond)
-		accept(t, q, "", job(Apply, 1))
+		accept(t, q, "", newJob(Apply, 1))
 		for range 100 {
 			pass(20 * time.Second)
-			accept(t, q, "", job(Plan, 1))
+			accept(t, q, "", newJob(Plan, 1))
 		}
 		quiet(t, q)
 		for _, stop := range stops {
@@ -131,7 +131,7 @@ func TestI4_AWorkerWithoutStoreStopsFirst(t *testing.T) {
 		}
 		q1 := &Queue{Store: cut, Lease: 30 * time.Second}
 		stop1 := start(t, q1, 1, do)
-		accept(t, q1, "d", job(Plan, 1))
+		accept(t, q1, "d", newJob(Plan, 1))
 		pass(15 * time.Second) // renewed at 10 s
 		cut.dead.Store(true)
 		q2 := &Queue{Store: s, Lease: 30 * time.Second}
@@ -164,7 +164,7 @@ func TestI4_AFenceFallsWithTheJob(t *testing.T) {
 					t.Errorf("Fence of a job that is held: %v", err)
 				}
 				pass(time.Minute) // many signs of life
-				accept(t, q1, "", job(Gate, 1), job(Plan, 1))
+				accept(t, q1, "", newJob(Gate, 1), newJob(Plan, 1))
 				if err := s.Commit(ctx, fence, store.Write{Key: target}); err != nil {
 					t.Errorf("a commit with a fence that stands: %v", err)
 				}
@@ -181,7 +181,7 @@ func TestI4_AFenceFallsWithTheJob(t *testing.T) {
 				}
 				return nil
 			})
-			accept(t, q1, "", job(Apply, 1))
+			accept(t, q1, "", newJob(Apply, 1))
 			pass(61 * time.Second)
 			stop2 := start(t, q2, 1, func(_ context.Context, j Job) error {
 				pass(5 * time.Minute)
@@ -203,7 +203,7 @@ func TestI9_AJobThatKillsItsWorkerIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := storetest.Memory()
 		d := newDiary()
-		accept(t, &Queue{Store: s}, "", job(Plan, 1))
+		accept(t, &Queue{Store: s}, "", newJob(Plan, 1))
 		for n := range 6 {
 			m := &mortal{Store: s}
 			q := &Queue{Store: m, Exclusive: true}
@@ -239,7 +239,7 @@ func TestUnknownClaimIsTakenBack(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &storetest.Faulty{Store: storetest.Memory()}
 			q := &Queue{Store: s}
-			accept(t, q, "", job(Apply, 1))
+			accept(t, q, "", newJob(Apply, 1))
 			s.Reset()
 			s.Fail(1, fault)
 			d := newDiary()
@@ -262,7 +262,7 @@ func TestI5_TheEndOfAJobIsRecordedAfterAFault(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &storetest.Faulty{Store: storetest.Memory()}
 			q := &Queue{Store: s, Exclusive: true}
-			accept(t, q, "", job(Apply, 1))
+			accept(t, q, "", newJob(Apply, 1))
 			s.Reset()
 			for n := range 5 {
 				s.Fail(2+n, fault)
@@ -310,10 +310,10 @@ func TestI5_CrashAtEveryCommit(t *testing.T) {
 func crash(t *testing.T, exclusive bool, fault storetest.Fault, dies int) {
 	s := storetest.Memory()
 	g := &github{pending: []string{"d1", "d2", "d3", "d4"}, jobs: map[string][]Job{
-		"d1": {job(Plan, 1)},
-		"d2": {job(Apply, 2), job(Help, 1)},
-		"d3": {job(Plan, 1)},
-		"d4": {job(Apply, 1), job(Apply, 2)},
+		"d1": {newJob(Plan, 1)},
+		"d2": {newJob(Apply, 2), newJob(Help, 1)},
+		"d3": {newJob(Plan, 1)},
+		"d4": {newJob(Apply, 1), newJob(Apply, 2)},
 	}}
 	var stops []func()
 	for _, at := range []int{dies, dies/2 + 1, 0} {
@@ -444,7 +444,7 @@ func TestI5_Model(t *testing.T) {
 						break
 					}
 				default:
-					j := job(s.Kind, s.Pull)
+					j := newJob(s.Kind, s.Pull)
 					if s.Narrow {
 						j.Command = &Command{Dir: "a"}
 					}
@@ -501,12 +501,12 @@ func (w *world) check() {
 				w.t.Errorf("%s of %d was superseded", j.Kind, pull)
 			}
 			switch {
-			case j.Kind == Plan && j.full():
+			case j.Kind == Plan && j.Full():
 				newest[pull] = later(newest[pull], j.Accepted)
 				if j.State == Done {
 					planned[pull] = later(planned[pull], j.Accepted)
 				}
-			case j.Kind == Close, j.Kind == Unlock && j.full():
+			case j.Kind == Close, j.Kind == Unlock && j.Full():
 				closed[pull] = later(closed[pull], j.Accepted)
 			}
 		}
@@ -538,7 +538,7 @@ func TestTakingAJobBackNeedsAnUnmovedLease(t *testing.T) {
 			running <- j
 			return sleep(ctx, time.Hour)
 		})
-		accept(t, q1, "", job(Apply, 1))
+		accept(t, q1, "", newJob(Apply, 1))
 		j := <-running
 		seen := func() store.Version {
 			records, err := s.Get(t.Context(), q1.leases().Beat(j.ID))

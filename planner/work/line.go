@@ -34,9 +34,14 @@ func (l *line) push(job Job, now time.Time) {
 	at := len(l.Jobs)
 	switch job.Kind {
 	case Plan:
-		if job.full() {
-			l.replace(job, now, func(j Job) bool { return j.Kind == Plan && j.full() })
+		if job.Full() {
+			l.replace(job, now, func(j Job) bool { return j.Kind == Plan && j.Full() })
 			l.stopPlan(job)
+			at = len(l.Jobs)
+		}
+	case Drift:
+		if job.Command == nil { // the schedule's: another that waits does the same
+			l.replace(job, now, func(j Job) bool { return j.Kind == Drift && j.Command == nil })
 			at = len(l.Jobs)
 		}
 	case Gate, MergeGroup:
@@ -50,7 +55,7 @@ func (l *line) push(job Job, now time.Time) {
 			at = len(l.Jobs)
 		}
 	case Unlock:
-		if job.full() {
+		if job.Full() {
 			l.stopPlan(job)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"weir/planner/work/job"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -197,7 +199,7 @@ func TestLineModel(t *testing.T) {
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0, 1, 2:
 				pushed++
-				job := Job{ID: fmt.Sprintf("%03d", pushed), Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Accepted: now}
+				job := Job{ID: fmt.Sprintf("%03d", pushed), Kind: rapid.SampledFrom(job.Kinds).Draw(t, "kind"), Accepted: now}
 				if rapid.Bool().Draw(t, "narrowed") {
 					job.Command = &Command{Project: "p"}
 				}
@@ -210,9 +212,9 @@ func TestLineModel(t *testing.T) {
 				if running >= 0 && !slices.ContainsFunc(l.Jobs, func(j Job) bool { return j.ID == before.Jobs[running].ID && j.State == Running }) {
 					t.Fatalf("the job that runs is gone: %s", draw(l))
 				}
-				if job.Kind == Plan && job.full() {
+				if job.Kind == Plan && job.Full() {
 					for _, j := range l.Jobs {
-						if j.Kind == Plan && j.full() && j.ID != job.ID && !j.Stop {
+						if j.Kind == Plan && j.Full() && j.ID != job.ID && !j.Stop {
 							t.Fatalf("a full plan is still to be done beside a newer one: %s", draw(l))
 						}
 					}

@@ -80,7 +80,7 @@ func (r *runner) take(records []store.Record) {
 
 // runs returns the attempt here that j is, or nil. It is called with mu held.
 func (q *Queue) runs(j Job) *attempt {
-	if a := q.running[j.ID]; a != nil && j.State == Running && a.job.holder() == j.holder() {
+	if a := q.running[j.ID]; a != nil && j.State == Running && holderOf(a.job) == holderOf(j) {
 		return a
 	}
 	return nil
@@ -111,7 +111,7 @@ func (r *runner) concern() map[store.Key]bool {
 	defer r.q.mu.Unlock()
 	for _, a := range r.q.running {
 		if !r.q.Exclusive && a.job.Kind == Plan {
-			lines[a.job.line()] = true
+			lines[lineOf(a.job)] = true
 		}
 	}
 	return lines
@@ -157,7 +157,7 @@ func (r *runner) bringBack(ctx context.Context, now time.Time) error {
 		default:
 			r.q.Log.Warn("took back a job that nobody runs", "job", job.ID, "repo", job.Repo, "pull", job.Pull,
 				"kind", job.Kind, "worker", job.Worker, "attempt", job.Attempt)
-			r.q.tell(job.line(), fmt.Sprintf("%s-%d", job.ID, job.Attempt))
+			r.q.tell(lineOf(job), fmt.Sprintf("%s-%d", job.ID, job.Attempt))
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"weir/planner/work/gather"
+	"weir/planner/work/job"
 	"weir/planner/work/news"
 	"weir/store"
 )
@@ -164,9 +165,9 @@ func (q *Queue) Writes(ctx context.Context, job Job) ([]store.Write, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := q.Store.Get(ctx, job.line())
+	records, err := q.Store.Get(ctx, lineOf(job))
 	if err != nil {
-		return nil, fmt.Errorf("read the queue of %s: %w", job.line().Sort, err)
+		return nil, fmt.Errorf("read the queue of %s: %w", lineOf(job).Sort, err)
 	}
 	l, err := decode[line](records[0])
 	if err != nil {
@@ -174,9 +175,9 @@ func (q *Queue) Writes(ctx context.Context, job Job) ([]store.Write, error) {
 	}
 	l.push(job, job.Accepted)
 	q.mu.Lock()
-	q.written[job.line()] = job.ID
+	q.written[lineOf(job)] = job.ID
 	q.mu.Unlock()
-	return []store.Write{{Key: job.line(), Expect: records[0].Version, Body: encode(l)}}, nil
+	return []store.Write{{Key: lineOf(job), Expect: records[0].Version, Body: encode(l)}}, nil
 }
 
 // prepare returns a job as it is when it was just accepted.
@@ -190,12 +191,13 @@ func (q *Queue) prepare(j Job, delivery string) (Job, error) {
 	owner, name, _ := strings.Cut(j.Repo, "/")
 	wrong := ""
 	switch {
-	case !slices.Contains(kinds, j.Kind):
+	case !slices.Contains(job.Kinds, j.Kind):
 		wrong = "unknown kind"
 	case owner == "" || name == "" || strings.ContainsAny(name, "/#") || strings.Contains(owner, "#") || len(j.Repo) > 300:
 		wrong = "the repository is not owner/name"
-	case j.Pull < 0, j.Pull == 0 && (j.Kind != MergeGroup || j.Head == "" || len(j.Head) > 100):
-		wrong = "neither a pull request nor a merge group"
+	case j.Pull < 0, j.Pull == 0 && len(j.Head+j.Topic) > 100,
+		j.Pull == 0 && !(j.Kind == MergeGroup && j.Head != "") && !(j.Kind == Drift && j.Topic != ""):
+		wrong = "neither a pull request nor a merge group nor drift"
 	case size(j) > maxLine:
 		wrong = fmt.Sprintf("it has more than %d bytes", maxLine)
 	default:
@@ -204,12 +206,15 @@ func (q *Queue) prepare(j Job, delivery string) (Job, error) {
 	return Job{}, fmt.Errorf("queue %s of %.300s#%d: %s", j.Kind, j.Repo, j.Pull, wrong)
 }
 
-// line returns the key of the line that the job belongs to. Merge groups are
-// no pull request: each is a line of its own.
-func (j Job) line() store.Key {
+// lineOf returns the key of the line that the job belongs to. Merge groups and
+// topics of drift are no pull request: each is a line of its own.
+func lineOf(j Job) store.Key {
 	k := store.Key{Partition: inQueue, Sort: j.Repo + "#" + strconv.Itoa(j.Pull)}
 	if j.Pull == 0 {
 		k.Sort += "@" + j.Head
+	}
+	if j.Kind == Drift {
+		k.Sort += "!" + j.Topic
 	}
 	return k
 }

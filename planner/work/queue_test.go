@@ -14,11 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"weir/planner/work/job"
 	"weir/store"
 	"weir/store/storetest"
 )
 
-func job(kind Kind, pull int) Job { return Job{Kind: kind, Repo: "acme/app", Pull: pull} }
+func newJob(kind Kind, pull int) Job { return Job{Kind: kind, Repo: "acme/app", Pull: pull} }
 
 // accept queues jobs and fails the test if that fails.
 func accept(t testing.TB, q *Queue, delivery string, jobs ...Job) bool {
@@ -47,7 +48,7 @@ func states(t testing.TB, q *Queue, pull int) string {
 func TestAcceptIsOneReadAndOneCommit(t *testing.T) {
 	s := &storetest.Faulty{Store: storetest.Memory()}
 	q := &Queue{Store: s}
-	for n, jobs := range [][]Job{{job(Plan, 1)}, {job(Plan, 1)}, {job(Plan, 1), job(Apply, 2), job(Gate, 1)}, nil} {
+	for n, jobs := range [][]Job{{newJob(Plan, 1)}, {newJob(Plan, 1)}, {newJob(Plan, 1), newJob(Apply, 2), newJob(Gate, 1)}, nil} {
 		s.Reset()
 		if !accept(t, q, fmt.Sprint(n), jobs...) {
 			t.Errorf("delivery %d was not fresh", n)
@@ -66,23 +67,23 @@ func TestAcceptIsOneReadAndOneCommit(t *testing.T) {
 
 func TestI5_ADeliveryIsAcceptedOnce(t *testing.T) {
 	q := &Queue{Store: storetest.Memory()}
-	if !accept(t, q, "d1", job(Apply, 1)) {
+	if !accept(t, q, "d1", newJob(Apply, 1)) {
 		t.Error("the first time was not fresh")
 	}
 	for range 3 {
-		if accept(t, q, "d1", job(Apply, 1)) {
+		if accept(t, q, "d1", newJob(Apply, 1)) {
 			t.Error("the same delivery was fresh again")
 		}
 	}
 	other := &Queue{Store: q.Store} // after a restart
-	if accept(t, other, "d1", job(Apply, 1)) {
+	if accept(t, other, "d1", newJob(Apply, 1)) {
 		t.Error("the same delivery was fresh for another process")
 	}
 	if got := states(t, q, 1); got != "apply:queued" {
 		t.Errorf("jobs: got %s", got)
 	}
 	for range 2 {
-		if !accept(t, q, "", job(Apply, 1)) {
+		if !accept(t, q, "", newJob(Apply, 1)) {
 			t.Error("jobs without a delivery were not fresh")
 		}
 	}
@@ -101,7 +102,7 @@ func TestI5_ADeliveryIsAcceptedOnceByMany(t *testing.T) {
 	for n := range deliveries * len(queues) * 2 {
 		wg.Go(func() {
 			delivery := fmt.Sprint(n % deliveries)
-			if accept(t, queues[n%len(queues)], delivery, job(Help, 1+n%deliveries%3)) {
+			if accept(t, queues[n%len(queues)], delivery, newJob(Help, 1+n%deliveries%3)) {
 				mu.Lock()
 				fresh[delivery]++
 				mu.Unlock()
@@ -126,10 +127,10 @@ func TestI5_AcceptAfterAFault(t *testing.T) {
 		s := &storetest.Faulty{Store: storetest.Memory()}
 		q := &Queue{Store: s}
 		s.Fail(1, fault)
-		if fresh, err := q.Accept(t.Context(), "d", job(Apply, 1)); fresh || !errors.Is(err, storetest.ErrInjected) {
+		if fresh, err := q.Accept(t.Context(), "d", newJob(Apply, 1)); fresh || !errors.Is(err, storetest.ErrInjected) {
 			t.Errorf("Accept = %v, %v; want the fault", fresh, err)
 		}
-		accept(t, q, "d", job(Apply, 1))
+		accept(t, q, "d", newJob(Apply, 1))
 		if got := states(t, q, 1); got != "apply:queued" {
 			t.Errorf("fault %v: got %s, want one job", fault, got)
 		}
@@ -142,11 +143,11 @@ func TestAcceptMeetsOthers(t *testing.T) {
 	q := &Queue{Store: s}
 	s.Plan = func(n int, _ []store.Write) storetest.Fault {
 		if n <= 3 { // somebody is quicker three times
-			accept(t, other, "", job(Apply, 1))
+			accept(t, other, "", newJob(Apply, 1))
 		}
 		return storetest.None
 	}
-	accept(t, q, "d", job(Plan, 1))
+	accept(t, q, "d", newJob(Plan, 1))
 	// Ids of different processes have no order within a millisecond.
 	got := strings.Fields(states(t, q, 1))
 	slices.Sort(got)
@@ -159,7 +160,7 @@ func TestAcceptRefuses(t *testing.T) {
 	q := &Queue{Store: storetest.Memory()}
 	many := make([]Job, 100)
 	for i := range many {
-		many[i] = job(Plan, i+1)
+		many[i] = newJob(Plan, i+1)
 	}
 	for name, jobs := range map[string][]Job{
 		"unknown kind":   {{Kind: "x", Repo: "a/b", Pull: 1}},
@@ -169,7 +170,7 @@ func TestAcceptRefuses(t *testing.T) {
 		"a number sign":  {{Kind: Plan, Repo: "a/b#1", Pull: 1}},
 		"no number":      {{Kind: Plan, Repo: "a/b"}},
 		"no head":        {{Kind: MergeGroup, Repo: "a/b"}},
-		"one of several": {job(Plan, 1), {Kind: Plan, Repo: "a/b"}},
+		"one of several": {newJob(Plan, 1), {Kind: Plan, Repo: "a/b"}},
 		"too large":      {{Kind: Plan, Repo: "a/b", Pull: 1, Reason: strings.Repeat("x", maxLine)}},
 		"too many":       many,
 	} {
@@ -177,7 +178,7 @@ func TestAcceptRefuses(t *testing.T) {
 			t.Errorf("%s was accepted", name)
 		}
 	}
-	if _, err := q.Accept(t.Context(), strings.Repeat("d", 301), job(Plan, 1)); err == nil {
+	if _, err := q.Accept(t.Context(), strings.Repeat("d", 301), newJob(Plan, 1)); err == nil {
 		t.Error("a long delivery was accepted")
 	}
 	if n, err := q.Pending(t.Context()); n != 0 || err != nil {
@@ -193,10 +194,10 @@ func TestAcceptDoesNotWaitForADeadStore(t *testing.T) {
 		q := &Queue{Store: stuck{storetest.Memory()}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := q.Accept(ctx, "d", job(Plan, 1)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := q.Accept(ctx, "d", newJob(Plan, 1)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Accept = %v, want the deadline", err)
 		}
-		if _, err := q.Accept(t.Context(), "e", job(Plan, 1)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := q.Accept(t.Context(), "e", newJob(Plan, 1)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Accept without a deadline = %v, want one after all", err)
 		}
 	})
@@ -213,8 +214,8 @@ func (stuck) Commit(ctx context.Context, _ ...store.Write) error {
 func TestWritesIsOneWrite(t *testing.T) {
 	s := storetest.Memory()
 	q := &Queue{Store: s}
-	accept(t, q, "d", job(Plan, 1), job(Gate, 1))
-	writes, err := q.Writes(t.Context(), job(Plan, 1))
+	accept(t, q, "d", newJob(Plan, 1), newJob(Gate, 1))
+	writes, err := q.Writes(t.Context(), newJob(Plan, 1))
 	if err != nil || len(writes) != 1 {
 		t.Fatalf("Writes = %v, %v; want one write", writes, err)
 	}
@@ -306,7 +307,7 @@ func TestPurge(t *testing.T) {
 		q := &Queue{Store: s, Exclusive: true}
 		ctx := t.Context()
 		for n := range 150 {
-			accept(t, q, fmt.Sprintf("old %d", n), job(Help, 1+n%5))
+			accept(t, q, fmt.Sprintf("old %d", n), newJob(Help, 1+n%5))
 		}
 		run := func() {
 			stop := start(t, q, 4, func(context.Context, Job) error { return nil })
@@ -317,9 +318,9 @@ func TestPurge(t *testing.T) {
 		}
 		run()
 		pass(24 * time.Hour)
-		accept(t, q, "new", job(Help, 1))
+		accept(t, q, "new", newJob(Help, 1))
 		run()
-		accept(t, q, "waiting", job(Help, 1))
+		accept(t, q, "waiting", newJob(Help, 1))
 		if err := q.Purge(ctx, time.Hour); err != nil {
 			t.Fatal(err)
 		}
@@ -391,5 +392,34 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// Drift belongs to a repository, on lines of its own, one a topic.
+func TestDriftHasLinesOfItsOwn(t *testing.T) {
+	q := &Queue{Store: storetest.Memory()}
+	checks := Job{Kind: Drift, Repo: "acme/app", Topic: "checks"}
+	asked := Job{Kind: Drift, Repo: "acme/app", Topic: "asked", Issue: 7, Command: &Command{Dir: "prod", Drift: &job.Drifted{Verb: "adopt"}}}
+	group := Job{Kind: MergeGroup, Repo: "acme/app", Head: "!checks"}
+	for i, j := range []Job{checks, asked, group, checks} {
+		if _, err := q.Accept(t.Context(), fmt.Sprint(i), j); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := q.Accept(t.Context(), "without", Job{Kind: Drift, Repo: "acme/app"}); err == nil {
+		t.Error("drift without a topic was accepted")
+	}
+	rows, err := store.All(t.Context(), q.Store, inQueue, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 3 {
+		t.Errorf("%d lines, want 3", len(rows))
+	}
+	if n, err := q.Pending(t.Context()); err != nil || n != 3 {
+		t.Errorf("%d jobs wait, %v; want three: a check that waits does the work of the next", n, err)
+	}
+	if lineOf(checks) == lineOf(asked) || lineOf(checks) == lineOf(Job{Repo: "acme/app", Pull: 1}) {
+		t.Error("two topics share a line")
 	}
 }

@@ -22,7 +22,7 @@ const maxHistory = 100
 // wait.
 func (q *Queue) Jobs(ctx context.Context, repo string, pull int) ([]Job, error) {
 	// The line is read first: a job that ends meanwhile is then in both.
-	key := Job{Repo: repo, Pull: pull}.line()
+	key := lineOf(Job{Repo: repo, Pull: pull})
 	records, err := q.Store.Get(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)

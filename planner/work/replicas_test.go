@@ -37,8 +37,8 @@ func TestReplicasShareTheWork(t *testing.T) {
 		})
 		began := time.Now()
 		for pull := 1; pull <= 30; pull++ { // any replica takes any delivery
-			accept(t, all[pull%3].q, fmt.Sprint("a", pull), job(Plan, pull))
-			accept(t, all[(pull+1)%3].q, fmt.Sprint("b", pull), job(Apply, pull))
+			accept(t, all[pull%3].q, fmt.Sprint("a", pull), newJob(Plan, pull))
+			accept(t, all[(pull+1)%3].q, fmt.Sprint("b", pull), newJob(Apply, pull))
 		}
 		quiet(t, all[0].q)
 		took := time.Since(began)
@@ -73,7 +73,7 @@ func TestAStopWishReachesTheReplicaThatRuns(t *testing.T) {
 				d.note("%v", context.Cause(ctx))
 				return err
 			})
-			accept(t, all[0].q, "", job(Plan, 1))
+			accept(t, all[0].q, "", newJob(Plan, 1))
 			pass(10 * time.Minute)
 			other := all[0]
 			all[0].q.mu.Lock()
@@ -82,7 +82,7 @@ func TestAStopWishReachesTheReplicaThatRuns(t *testing.T) {
 			}
 			all[0].q.mu.Unlock()
 			began := time.Now()
-			accept(t, other.q, "", job(stopper, 1))
+			accept(t, other.q, "", newJob(stopper, 1))
 			quiet(t, other.q)
 			if took := time.Since(began); took > 2*time.Second {
 				t.Errorf("%s: the plan elsewhere was ended and the job done after %v", stopper, took)
@@ -109,7 +109,7 @@ func TestAReplicaThatEndsGivesItsPlansBack(t *testing.T) {
 			return sleep(ctx, 5*time.Minute)
 		})
 		for pull := range 4 {
-			accept(t, all[0].q, "", job(Plan, pull+1))
+			accept(t, all[0].q, "", newJob(Plan, pull+1))
 		}
 		pass(time.Minute)
 		all[0].stop() // within Drain
@@ -151,7 +151,7 @@ func TestI5_ADeadReplicaIsNoticedInTime(t *testing.T) {
 				}
 				return sleep(ctx, time.Hour)
 			})
-			accept(t, all[0].q, "", job(Apply, 1))
+			accept(t, all[0].q, "", newJob(Apply, 1))
 			pass(time.Duration(60+second) * time.Second)
 			mu.Lock()
 			for _, r := range all {
@@ -182,7 +182,7 @@ func TestIdleReplicasReadLittle(t *testing.T) {
 	everyWay(t, func(t *testing.T, f *fifo) {
 		counted := &storetest.Faulty{Store: storetest.Memory()}
 		all := cluster(t, counted, f, 3, 2, func(context.Context, *Queue, Job) error { return nil })
-		accept(t, all[0].q, "", job(Plan, 1))
+		accept(t, all[0].q, "", newJob(Plan, 1))
 		pass(time.Minute)
 		counted.Reset()
 		pass(time.Hour)
@@ -205,7 +205,7 @@ func TestBusyReplicasReadAtABoundedRate(t *testing.T) {
 		counted := &storetest.Faulty{Store: storetest.Memory()}
 		all := cluster(t, counted, f, 3, 2, func(ctx context.Context, _ *Queue, _ Job) error { return sleep(ctx, 2*time.Hour) })
 		for pull := range 20 {
-			accept(t, all[0].q, "", job(Plan, pull+1))
+			accept(t, all[0].q, "", newJob(Plan, pull+1))
 		}
 		pass(time.Minute)
 		counted.Reset()
@@ -250,7 +250,7 @@ func TestI5_NewsMayBeLost(t *testing.T) {
 				f.set(c.change)
 				began := time.Now()
 				for pull := range 6 {
-					accept(t, all[pull%3].q, fmt.Sprint(pull), job(Plan, pull+1), job(Apply, pull+1))
+					accept(t, all[pull%3].q, fmt.Sprint(pull), newJob(Plan, pull+1), newJob(Apply, pull+1))
 				}
 				quiet(t, &Queue{Store: all[0].Store})
 				if took := time.Since(began); took > c.longest {
@@ -259,7 +259,7 @@ func TestI5_NewsMayBeLost(t *testing.T) {
 				f.set(func(f *fifo) { f.lose, f.double, f.down = false, false, false })
 				pass(2 * time.Minute)
 				began = time.Now()
-				accept(t, all[0].q, "", job(Plan, 9))
+				accept(t, all[0].q, "", newJob(Plan, 9))
 				quiet(t, &Queue{Store: all[0].Store})
 				if took := time.Since(began); took > 2*time.Second {
 					t.Errorf("news are back, but a job took %v", took)
@@ -291,7 +291,7 @@ func TestWakeTellsTheOthers(t *testing.T) {
 			return nil
 		})
 		for pull := 1; pull <= 2; pull++ {
-			writes, err := all[0].q.Writes(t.Context(), job(Plan, pull))
+			writes, err := all[0].q.Writes(t.Context(), newJob(Plan, pull))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -343,7 +343,7 @@ func TestI4_TwoAttemptsAreNeverOneHolder(t *testing.T) {
 			}
 			return nil
 		}
-		accept(t, q, "", job(Apply, 1))
+		accept(t, q, "", newJob(Apply, 1))
 		stop := start(t, q, 1, do)
 		pass(time.Second)
 		stop() // its end could not be recorded
@@ -354,7 +354,7 @@ func TestI4_TwoAttemptsAreNeverOneHolder(t *testing.T) {
 		}
 		stop = start(t, q, 1, do)
 		quiet(t, q)
-		if len(jobs) != 2 || jobs[1].Attempt != 2 || jobs[1].Crashes != 1 || jobs[1].holder() == jobs[0].holder() {
+		if len(jobs) != 2 || jobs[1].Attempt != 2 || jobs[1].Crashes != 1 || holderOf(jobs[1]) == holderOf(jobs[0]) {
 			t.Errorf("attempts: %+v", jobs)
 		}
 		if err := s.Commit(t.Context(), old, store.Write{Key: store.Key{Partition: "test", Sort: "x"}}); !store.IsConflict(err) {

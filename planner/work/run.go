@@ -47,7 +47,7 @@ type seen struct {
 // a pull request with many jobs takes turns with the others.
 //
 // do gets a context that does not end with ctx; context.Cause says why it
-// ended: ErrSuperseded or ErrShutdown (plans and merge groups only), or
+// ended: ErrSuperseded or ErrShutdown (plans, merge groups and drift only), or
 // ErrLost. When do returns nil, the job is Done. When it was superseded, it
 // ends as that. Any other error, or a panic, is one of ours: the job is tried
 // again after 1 s, 5 s, 30 s, 2 min and 10 min, and then given up. A job whose
@@ -178,7 +178,7 @@ func (r *runner) claim(key store.Key, i int) error {
 	r.q.mu.Unlock()
 
 	writes := r.q.save(&l, key, r.view[key].version, store.MaxWrites-2)
-	writes = append(writes, r.q.leases().Take(a.job.ID, a.job.holder(), !r.q.Exclusive)...)
+	writes = append(writes, r.q.leases().Take(a.job.ID, holderOf(a.job), !r.q.Exclusive)...)
 	try, done := context.WithTimeout(ctx, claimTime)
 	err := r.q.Store.Commit(try, writes...)
 	done()
@@ -223,7 +223,7 @@ func (r *runner) drain() {
 	}
 	r.q.mu.Lock()
 	for _, a := range r.q.running {
-		if a.job.Kind == Plan || a.job.Kind == MergeGroup {
+		if a.job.Kind == Plan || a.job.Kind == MergeGroup || a.job.Kind == Drift {
 			a.cancel(ErrShutdown)
 		} else {
 			r.q.Log.Info("waiting for a job to end", "job", a.job.ID, "repo", a.job.Repo, "pull", a.job.Pull, "kind", a.job.Kind)

@@ -57,9 +57,9 @@ func TestRunWakesAtOnce(t *testing.T) {
 		began := time.Now()
 		stop := start(t, q, 1, func(context.Context, Job) error { return nil })
 		synctest.Wait()
-		accept(t, q, "", job(Plan, 1))
+		accept(t, q, "", newJob(Plan, 1))
 		quiet(t, q)
-		writes, err := q.Writes(t.Context(), job(Plan, 1))
+		writes, err := q.Writes(t.Context(), newJob(Plan, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestRunPolls(t *testing.T) {
 		q := &Queue{Store: s}
 		stop := start(t, q, 1, func(context.Context, Job) error { return nil })
 		synctest.Wait()
-		accept(t, &Queue{Store: s.Store}, "", job(Plan, 1)) // another process
+		accept(t, &Queue{Store: s.Store}, "", newJob(Plan, 1)) // another process
 		pass(1100 * time.Millisecond)
 		if got := states(t, q, 1); got != "plan:done" {
 			t.Errorf("a second after another process accepted it: %s", got)
@@ -99,12 +99,12 @@ func TestRunTakesTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory(), Exclusive: true}
 		for range 3 {
-			accept(t, q, "", job(Apply, 1))
+			accept(t, q, "", newJob(Apply, 1))
 		}
 		pass(time.Second)
-		accept(t, q, "", job(Apply, 2))
+		accept(t, q, "", newJob(Apply, 2))
 		pass(time.Second)
-		accept(t, q, "", job(Apply, 3), job(Apply, 3))
+		accept(t, q, "", newJob(Apply, 3), newJob(Apply, 3))
 		d := newDiary()
 		stop := start(t, q, 1, func(_ context.Context, j Job) error {
 			d.note("%d", j.Pull)
@@ -121,7 +121,7 @@ func TestRunBoundsWorkersAndKeepsPullRequestsApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory()}
 		for n := range 60 {
-			accept(t, q, "", job([]Kind{Apply, Help, Explain}[n%3], 1+n%7))
+			accept(t, q, "", newJob([]Kind{Apply, Help, Explain}[n%3], 1+n%7))
 		}
 		var mu sync.Mutex
 		busy, most := map[int]bool{}, 0
@@ -155,7 +155,7 @@ func TestRunRetries(t *testing.T) {
 			d.note("given up after %d: %v", j.Attempt, cause)
 			return nil
 		}
-		accept(t, q, "", job(Apply, 1))
+		accept(t, q, "", newJob(Apply, 1))
 		var waits []time.Duration
 		last := time.Now()
 		stop := start(t, q, 1, func(_ context.Context, j Job) error {
@@ -198,7 +198,7 @@ func TestRunWaitsForALimit(t *testing.T) {
 			t.Error("given up")
 			return nil
 		}
-		accept(t, q, "", job(Apply, 1))
+		accept(t, q, "", newJob(Apply, 1))
 		over := time.Now().Add(50 * time.Minute)
 		attempts := 0
 		stop := start(t, q, 1, func(context.Context, Job) error {
@@ -228,7 +228,7 @@ func TestI9_GivenUpOnlyWhenTold(t *testing.T) {
 			told++
 			return nil
 		}
-		accept(t, q, "", job(Apply, 1))
+		accept(t, q, "", newJob(Apply, 1))
 		stop := start(t, q, 1, func(context.Context, Job) error { return errors.New("a defect") })
 		quiet(t, q)
 		stop()
@@ -248,7 +248,7 @@ func TestRunSurvivesPanics(t *testing.T) {
 			}
 			panic("oops")
 		}
-		accept(t, q, "", job(Apply, 1), job(Apply, 2))
+		accept(t, q, "", newJob(Apply, 1), newJob(Apply, 2))
 		stop := start(t, q, 1, func(_ context.Context, j Job) error {
 			if j.Pull == 1 {
 				panic(errors.New("oops"))
@@ -282,9 +282,9 @@ func TestI5_ANewerHeadIsPlannedNext(t *testing.T) {
 			q := &Queue{Store: storetest.Memory(), Exclusive: exclusive}
 			d := newDiary()
 			stop := start(t, q, 2, doer(d, time.Minute))
-			accept(t, q, "d1", job(Plan, 1))
+			accept(t, q, "d1", newJob(Plan, 1))
 			pass(10 * time.Second)
-			accept(t, q, "d2", job(Plan, 1), job(Plan, 1))
+			accept(t, q, "d2", newJob(Plan, 1), newJob(Plan, 1))
 			quiet(t, q)
 			stop()
 			d.want(t, "0s: plan begins", "10s: plan: "+ErrSuperseded.Error(), "10s: plan begins", "1m10s: plan ends")
@@ -301,9 +301,9 @@ func TestI5_ANewerHeadFromAnotherProcess(t *testing.T) {
 		q := &Queue{Store: storetest.Memory()}
 		d := newDiary()
 		stop := start(t, q, 2, doer(d, time.Minute))
-		accept(t, q, "d1", job(Plan, 1))
+		accept(t, q, "d1", newJob(Plan, 1))
 		pass(9500 * time.Millisecond)
-		accept(t, &Queue{Store: q.Store}, "d2", job(Close, 1)) // seen at the next poll
+		accept(t, &Queue{Store: q.Store}, "d2", newJob(Close, 1)) // seen at the next poll
 		quiet(t, q)
 		stop()
 		d.want(t, "0s: plan begins", "10s: plan: "+ErrSuperseded.Error(), "10s: close begins", "1m10s: close ends")
@@ -316,11 +316,11 @@ func TestI4_AnApplyIsNotCutShort(t *testing.T) {
 			q := &Queue{Store: storetest.Memory(), Drain: time.Second}
 			d := newDiary()
 			stop := start(t, q, 2, doer(d, time.Hour))
-			accept(t, q, "d1", job(kind, 1))
+			accept(t, q, "d1", newJob(kind, 1))
 			pass(time.Minute)
-			accept(t, q, "d2", job(Plan, 1))
-			accept(t, q, "d3", job(Unlock, 1))
-			accept(t, q, "d4", job(Close, 1))
+			accept(t, q, "d2", newJob(Plan, 1))
+			accept(t, q, "d3", newJob(Unlock, 1))
+			accept(t, q, "d4", newJob(Close, 1))
 			pass(time.Minute)
 			stop() // waits for it
 			d.want(t, fmt.Sprintf("0s: %s begins", kind), fmt.Sprintf("1h0m0s: %s ends", kind))
@@ -336,10 +336,10 @@ func TestShutdownSendsPlansBack(t *testing.T) {
 		s := storetest.Memory()
 		q := &Queue{Store: s, Exclusive: true, Drain: 5 * time.Second}
 		d := newDiary()
-		accept(t, q, "", job(Plan, 1), Job{Kind: MergeGroup, Repo: "acme/app", Head: "abc"})
+		accept(t, q, "", newJob(Plan, 1), Job{Kind: MergeGroup, Repo: "acme/app", Head: "abc"})
 		stop := start(t, q, 2, doer(d, time.Hour))
 		pass(time.Minute)
-		accept(t, q, "", job(Plan, 2)) // no worker for it any more
+		accept(t, q, "", newJob(Plan, 2)) // no worker for it any more
 		stop()
 		if took := time.Since(d.began); took != time.Minute+5*time.Second {
 			t.Errorf("the shutdown was over after %v", took)
@@ -362,7 +362,7 @@ func TestShutdownSendsPlansBack(t *testing.T) {
 func TestShutdownLetsPlansEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory(), Exclusive: true, Drain: 5 * time.Second}
-		accept(t, q, "", job(Plan, 1))
+		accept(t, q, "", newJob(Plan, 1))
 		stop := start(t, q, 1, doer(newDiary(), 4*time.Second))
 		synctest.Wait()
 		stop()
@@ -375,7 +375,7 @@ func TestShutdownLetsPlansEnd(t *testing.T) {
 func TestDoMaySayItIsSuperseded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory(), Exclusive: true}
-		accept(t, q, "", job(Plan, 1))
+		accept(t, q, "", newJob(Plan, 1))
 		stop := start(t, q, 1, func(context.Context, Job) error { return fmt.Errorf("plan: %w", ErrSuperseded) })
 		quiet(t, q)
 		stop()
@@ -402,10 +402,10 @@ func TestRunTwice(t *testing.T) {
 func TestJobsMayQueueJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory(), Exclusive: true}
-		accept(t, q, "d", job(Close, 1))
+		accept(t, q, "d", newJob(Close, 1))
 		stop := start(t, q, 1, func(ctx context.Context, j Job) error {
 			if j.Kind == Close {
-				_, err := q.Accept(ctx, "", job(Plan, 1), job(Plan, 2))
+				_, err := q.Accept(ctx, "", newJob(Plan, 1), newJob(Plan, 2))
 				return err
 			}
 			return nil
@@ -421,7 +421,7 @@ func TestJobsMayQueueJobs(t *testing.T) {
 func TestQuietEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory()}
-		accept(t, q, "", job(Plan, 1))
+		accept(t, q, "", newJob(Plan, 1))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := q.Quiet(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -436,7 +436,7 @@ func TestRunDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &storetest.Faulty{Store: storetest.Memory()}
 		q := &Queue{Store: s, Exclusive: true}
-		accept(t, q, "", job(Plan, 1), job(Plan, 2), job(Plan, 3))
+		accept(t, q, "", newJob(Plan, 1), newJob(Plan, 2), newJob(Plan, 3))
 		s.Reset()
 		var full atomic.Bool
 		full.Store(true)
@@ -464,11 +464,11 @@ func TestRunDoesNotSpin(t *testing.T) {
 func TestRunPassesBrokenLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Store: storetest.Memory(), Exclusive: true}
-		if err := q.Store.Commit(t.Context(), store.Write{Key: job(Plan, 9).line(), Body: []byte("{")}); err != nil {
+		if err := q.Store.Commit(t.Context(), store.Write{Key: lineOf(newJob(Plan, 9)), Body: []byte("{")}); err != nil {
 			t.Fatal(err)
 		}
-		accept(t, q, "", job(Plan, 1))
-		if _, err := q.Accept(t.Context(), "", job(Plan, 9)); err == nil {
+		accept(t, q, "", newJob(Plan, 1))
+		if _, err := q.Accept(t.Context(), "", newJob(Plan, 9)); err == nil {
 			t.Error("a job was added to a broken line")
 		}
 		stop := start(t, q, 1, func(context.Context, Job) error { return nil })
