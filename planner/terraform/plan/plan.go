@@ -44,6 +44,10 @@ type Summary struct {
 	// apply, provisioners), it also covers the code that decides it.
 	ChangeDigest string `json:"change_digest"`
 	Opaque       string `json:"opaque,omitempty"` // why the digest also covers code; "" where it does not
+
+	// Inputs are keyed digests of the root module's variables, by name: equal
+	// for equal values, so that one that has moved since another plan shows.
+	Inputs map[string]string `json:"inputs,omitempty"`
 }
 
 // Empty says that applying the plan would change nothing at all: no resource,
@@ -74,6 +78,9 @@ type Change struct {
 	Previous   string      `json:"previous,omitempty"` // its address before a move
 	Importing  string      `json:"importing,omitempty"`
 	Attributes []Attribute `json:"attributes,omitempty"` // top-level attributes that differ; bounded
+
+	Provider string   `json:"provider,omitempty"` // source address of its provider, where that is not the one its type is named after
+	From     []string `json:"from,omitempty"`     // what decides how many of it there are (count, for_each), as in Attribute
 }
 
 // Attribute is one top-level attribute that differs. Before and After are
@@ -84,6 +91,14 @@ type Attribute struct {
 	Before        string `json:"before,omitempty"`
 	After         string `json:"after,omitempty"`
 	ForcesReplace bool   `json:"forces_replace,omitempty"`
+
+	// From is what the configuration takes the new value from, of resources
+	// that are updated or replaced: "var.a" of the root module, "local.a",
+	// "data.aws_ami.a.id", "aws_vpc.a.id", each behind "module.m." where it
+	// is in a module, without keys; sorted and bounded. It is empty where the
+	// configuration does not set the attribute, or in a dynamic block.
+	From     []string `json:"from,omitempty"`
+	Constant bool     `json:"constant,omitempty"` // the configuration sets it and refers to nothing
 }
 
 // Output is one root output that changes.
@@ -92,4 +107,6 @@ type Output struct {
 	Action Action `json:"action"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+
+	From []string `json:"from,omitempty"` // what its value comes from, as in Attribute
 }

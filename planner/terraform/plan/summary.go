@@ -21,9 +21,12 @@ func Summarise(plan *tfjson.Plan, code Code, key []byte) Summary {
 		plan = &tfjson.Plan{}
 	}
 	var s Summary
+	from := newTracer(plan.Config)
 	for _, rc := range plan.ResourceChanges {
 		if matters(rc) {
-			s.add(change(rc))
+			c := change(rc).bounded()
+			from.trace(&c, rc)
+			s.add(c)
 		}
 	}
 	slices.SortStableFunc(s.Changes, func(a, b Change) int {
@@ -32,12 +35,15 @@ func Summarise(plan *tfjson.Plan, code Code, key []byte) Summary {
 	s.Drift = drift(plan)
 	for _, name := range sortedKeys(plan.OutputChanges) {
 		if c := plan.OutputChanges[name]; c != nil && action(c.Actions) != NoOp {
-			s.Outputs = append(s.Outputs, output(name, c))
+			o := output(name, c)
+			o.From = from.output(name)
+			s.Outputs = append(s.Outputs, o)
 		}
 	}
 	for _, invocation := range plan.ActionInvocations {
 		s.Invokes = append(s.Invokes, invocation.Address)
 	}
+	s.Inputs = inputs(plan, key)
 	s.ChangeDigest, s.Opaque = digest(plan, code, key)
 	s.Cut = len(s.Changes) > maxChanges || len(s.Drift) > maxChanges || len(s.Outputs) > maxChanges
 	s.Changes, s.Drift, s.Outputs = bounded(s.Changes), bounded(s.Drift), bounded(s.Outputs)
@@ -73,7 +79,7 @@ func (s *Summary) add(c Change) {
 	if c.Previous != "" {
 		s.Move++
 	}
-	s.Changes = append(s.Changes, c.bounded())
+	s.Changes = append(s.Changes, c)
 }
 
 func (c Change) bounded() Change {
