@@ -210,11 +210,11 @@ func (q *Queue) prepare(j Job, delivery string) (Job, error) {
 // topics of drift are no pull request: each is a line of its own.
 func lineOf(j Job) store.Key {
 	k := store.Key{Partition: inQueue, Sort: j.Repo + "#" + strconv.Itoa(j.Pull)}
-	if j.Pull == 0 {
-		k.Sort += "@" + j.Head
-	}
-	if j.Kind == Drift {
+	switch {
+	case j.Kind == Drift:
 		k.Sort += "!" + j.Topic
+	case j.Pull == 0:
+		k.Sort += "@" + j.Head
 	}
 	return k
 }
