@@ -29,6 +29,15 @@ type apiLock struct {
 	Epoch     int64     `json:"epoch"`
 	Since     time.Time `json:"since"`
 	Waiters   []int     `json:"waiters"`
+
+	// Who keeps it from its waiters by owning another project with the same
+	// Terraform state; nil where nobody does.
+	Holder *apiHolder `json:"holder,omitempty"`
+}
+
+type apiHolder struct {
+	Repo string `json:"repo"`
+	Pull int    `json:"pull"`
 }
 
 type apiPull struct {
@@ -193,6 +202,9 @@ func (s *Server) allLocks(ctx context.Context) ([]apiLock, error) {
 		}
 		for _, row := range rows {
 			one := apiLock{Repo: repo, Dir: row.Key.Dir, Workspace: row.Key.Workspace, Pull: row.Owner, Epoch: row.Epoch, Since: row.Since, Waiters: []int{}}
+			if h := row.Holder; row.Owner == 0 && h.Number != 0 {
+				one.Holder = &apiHolder{Repo: h.Repo, Pull: h.Number}
+			}
 			for _, w := range row.Waiters {
 				one.Waiters = append(one.Waiters, w.Pull)
 			}

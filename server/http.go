@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -23,7 +22,7 @@ func (s *Server) routes() http.Handler {
 	r.Post("/events", s.deliver)
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	r.Get("/readyz", s.ready)
-	r.Get("/metrics", s.metrics.handler().ServeHTTP)
+	r.Get("/metrics", s.metrics.Handler().ServeHTTP)
 	if !s.cfg.ShowPages() {
 		s.log.Info("pages and /api are off: set pages.user and pages.password_file, or serve on loopback only")
 		return r
@@ -83,7 +82,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request) {
 			text = "accepted before"
 		}
 	}
-	s.metrics.deliveries.WithLabelValues(name, strconv.Itoa(status)).Inc()
+	s.metrics.Delivery(name, status)
 	answer(w, status, text)
 }
 

@@ -2,71 +2,41 @@ package server
 
 import (
 	"context"
-	"net/http"
-	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"weir/server/meter"
+	"weir/templates"
 )
 
-// metrics are what /metrics shows.
-type metrics struct {
-	registry   *prometheus.Registry
-	deliveries *prometheus.CounterVec
-	jobs       *prometheus.CounterVec
-	jobTime    *prometheus.HistogramVec
-	calls      *prometheus.CounterVec
-	callTime   prometheus.Histogram
-}
+// How often others are asked for what /metrics and the pages show.
+const (
+	keepDead   = 45 * time.Second       // a call to SQS
+	gapPending = 250 * time.Millisecond // a query of a table that others use too
+)
 
-// newMetrics makes the metrics. pending is asked at each scrape, and so is dead,
-// which is nil without a dispatch queue.
-func newMetrics(pending func() float64, dead func(context.Context) (int, error)) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "weir_deliveries_total", Help: "Webhook deliveries by event and status of the answer.",
-		}, []string{"event", "status"}),
-		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "weir_jobs_total", Help: "Jobs by kind and outcome of an attempt.",
-		}, []string{"kind", "outcome"}),
-		jobTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "weir_job_seconds", Help: "Time of one attempt at a job.", Buckets: prometheus.ExponentialBuckets(0.1, 2, 14),
-		}, []string{"kind"}),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "weir_github_calls_total", Help: "Calls to GitHub by method, route and status.",
-		}, []string{"method", "route", "status"}),
-		callTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "weir_github_call_seconds", Help: "Time of one call to GitHub.", Buckets: prometheus.DefBuckets,
-		}),
+// newMeter makes the metrics; dead is nil without a dispatch queue.
+func (s *Server) newMeter(dead func(context.Context) (int, error)) {
+	s.pending = &meter.Count{Ask: s.queue.Pending}
+	if s.cfg.Shared() {
+		s.pending.Gap = gapPending
 	}
-	m.registry.MustRegister(m.deliveries, m.jobs, m.jobTime, m.calls, m.callTime,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weir_jobs_pending", Help: "Jobs that are queued or running."}, pending),
-	)
 	if dead != nil {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "weir_dispatch_dead", Help: "Messages in the dead-letter queue of dispatch; -1 while it cannot be read.",
-		}, func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
+		s.dead = &meter.Count{Keep: keepDead, Ask: func(ctx context.Context) (int, error) {
 			n, err := dead(ctx)
 			if err != nil {
-				return -1
+				s.log.Warn("dead letters cannot be counted", "err", err)
 			}
-			return float64(n)
-		}))
+			return n, err
+		}}
 	}
-	return m
+	s.metrics = meter.New(s.pending, s.dead)
 }
 
-func (m *metrics) call(method, route string, status int, took time.Duration) {
-	m.calls.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
-	m.callTime.Observe(took.Seconds())
-}
-
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+// deadLetters says how the dead-letter queue is; nothing without a queue.
+func (s *Server) deadLetters(ctx context.Context) []templates.Health {
+	if s.dead == nil {
+		return nil
+	}
+	n, err := s.dead.Get(ctx)
+	return []templates.Health{templates.DeadLetters(n, err)}
 }

@@ -26,8 +26,9 @@ func (s *Server) pageHome(w http.ResponseWriter, r *http.Request) {
 	const most = 200 // closed ones are at the end
 	page := templates.HomePage{Pulls: pulls[:min(len(pulls), most)], Version: s.version}
 	page.Health = append(page.Health, health("Store", "takes writes", s.store.Ready(r.Context())))
-	pending, err := s.queue.Pending(r.Context())
+	pending, err := s.pending.Get(r.Context())
 	page.Health = append(page.Health, health("Jobs", fmt.Sprintf("%d queued or running", pending), err))
+	page.Health = append(page.Health, s.deadLetters(r.Context())...)
 	s.render(w, r, http.StatusOK, templates.PageHome, page)
 }
 
@@ -121,11 +122,13 @@ func (s *Server) pageLocks(w http.ResponseWriter, r *http.Request) {
 		s.broken(w, r, err)
 		return
 	}
-	var page templates.LocksPage
+	page := templates.LocksPage{Health: s.deadLetters(r.Context())}
 	for _, l := range all {
-		page.Locks = append(page.Locks, templates.LockRow{
-			Repo: l.Repo, Dir: l.Dir, Workspace: l.Workspace, Owner: l.Pull, Since: l.Since, Waiters: l.Waiters,
-		})
+		row := templates.LockRow{Repo: l.Repo, Dir: l.Dir, Workspace: l.Workspace, Owner: l.Pull, Since: l.Since, Waiters: l.Waiters}
+		if l.Holder != nil {
+			row.HolderRepo, row.Holder = l.Holder.Repo, l.Holder.Pull
+		}
+		page.Locks = append(page.Locks, row)
 	}
 	s.render(w, r, http.StatusOK, templates.PageLocks, page)
 }

@@ -34,6 +34,7 @@ import (
 	"weir/server/config"
 	"weir/server/desk"
 	"weir/server/github"
+	"weir/server/meter"
 	"weir/store"
 	"weir/templates"
 	"weir/webhook"
@@ -64,7 +65,9 @@ type Server struct {
 	receiver  webhook.Receiver
 	desk      desk.Desk
 	self      atomic.Pointer[string] // weir's own login, once GitHub has told it
-	metrics   *metrics
+	metrics   *meter.Meter
+	pending   *meter.Count // jobs
+	dead      *meter.Count // letters; nil without a queue
 	reconcile *reconcile.Reconciler
 	pages     *templates.Pages
 	listener  net.Listener
@@ -226,7 +229,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		s.reconcile.Named = named
 	}
 
-	s.metrics = newMetrics(s.pendingJobs, dead)
+	s.newMeter(dead)
 	secrets := make([][]byte, 0, 2)
 	for _, secret := range cfg.WebhookSecrets() {
 		secrets = append(secrets, []byte(secret.Reveal()))
@@ -259,7 +262,7 @@ func (s *Server) githubConfig() github.Config {
 	c := github.Config{
 		BaseURL: s.cfg.GitHub.BaseURL, Log: s.log,
 		OnCall: func(method, route string, status int, took time.Duration) {
-			s.metrics.call(method, route, status, took)
+			s.metrics.Call(method, route, status, took)
 		},
 	}
 	if s.cfg.GitHub.App.ID != 0 {
@@ -368,12 +371,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) do(ctx context.Context, job work.Job) error {
 	start := time.Now()
 	err := s.planner.Do(ctx, job)
-	outcome := "done"
-	if err != nil {
-		outcome = "error"
-	}
-	s.metrics.jobs.WithLabelValues(string(job.Kind), outcome).Inc()
-	s.metrics.jobTime.WithLabelValues(string(job.Kind)).Observe(time.Since(start).Seconds())
+	s.metrics.Job(string(job.Kind), err, time.Since(start))
 	return err
 }
 
@@ -453,14 +451,6 @@ func (s *Server) needsCheckout(ctx context.Context, repo string, pull int) bool 
 	}
 	rec, known, err := record.ReadPull(ctx, s.store, repo, pull)
 	return err != nil || known && (!rec.Closed || rec.Merged && rec.Mode == policy.OnMerge && len(rec.Left()) > 0)
-}
-
-func (s *Server) pendingJobs() float64 {
-	n, err := s.queue.Pending(context.Background())
-	if err != nil {
-		return -1
-	}
-	return float64(n)
 }
 
 func (s *Server) pullURL(repo string, pull int) string {

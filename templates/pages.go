@@ -44,7 +44,46 @@ type HomePage struct {
 type Health struct {
 	Name string
 	OK   bool
-	Text string // what is wrong, or how it is
+	Look bool   // works all the same, but somebody should look; counts where OK is false
+	Text string // what is wrong, or how it is; `code` in backticks
+}
+
+// Tone is how it looks: good, wait or bad. It is never the only thing that tells it.
+func (h Health) Tone() string {
+	switch {
+	case h.OK:
+		return "good"
+	case h.Look:
+		return "wait"
+	}
+	return "bad"
+}
+
+// State is how it is, in a few words.
+func (h Health) State() string {
+	switch {
+	case h.OK:
+		return "fine"
+	case h.Look:
+		return "have a look"
+	}
+	return "in trouble"
+}
+
+// DeadLetters says how the dead-letter queue of dispatch is: n messages lie in
+// it, unless it could not be read.
+func DeadLetters(n int, err error) Health {
+	h := Health{Name: "Dispatch", Look: true}
+	switch {
+	case err != nil:
+		h.Text = "the dead-letter queue cannot be read; the server's log says why. Jobs do not depend on it."
+	case n > 0:
+		h.Text = count(n, "message") + " in the dead-letter queue: news of work that came back again and again. weir has lost nothing, " +
+			"because what there is to do stands in the store. Look what it was, and empty the queue: `docs/operations.md` says how under “Dead letters”."
+	default:
+		h.OK, h.Text = true, "no dead letters"
+	}
+	return h
 }
 
 // PullPage is one pull request.
@@ -70,7 +109,10 @@ type RunPage struct {
 }
 
 // LocksPage lists all locks.
-type LocksPage struct{ Locks []LockRow }
+type LocksPage struct {
+	Locks  []LockRow
+	Health []Health // what is not fine is shown
+}
 
 // LockRow is one lock.
 type LockRow struct {
@@ -80,6 +122,11 @@ type LockRow struct {
 	Owner     int // 0: nobody
 	Since     time.Time
 	Waiters   []int // in the order in which they are served
+
+	// Who keeps it from its waiters while nobody owns it, by owning another
+	// project with the same Terraform state; 0: nobody.
+	HolderRepo string
+	Holder     int
 }
 
 // ProblemPage says why there is no page.

@@ -3,6 +3,7 @@ package templates
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -44,7 +45,7 @@ func allPages(t *testing.T) map[string]page {
 	}
 	waiting := record.Record{
 		Repo: "acme/infra", Pull: 9, Title: "Renumber the subnets of every environment, and say so in a title that goes on for rather a long time", Author: "bob",
-		Head: head, Updated: at, Waiting: []record.Waiting{{ID: "prod", Owner: 7, Place: 1}, {ID: "envs/qa"}},
+		Head: head, Updated: at, Waiting: []record.Waiting{{ID: "prod", Owner: 7, Place: 1}, {ID: "envs/qa"}, {ID: "envs/shared", Repo: "acme/other", Owner: 12, Place: 2}},
 		Projects: []record.ProjectRecord{{ID: "prod", Dir: "envs/prod", Workspace: "default", State: record.Pending}},
 	}
 	done := record.Record{
@@ -77,7 +78,10 @@ func allPages(t *testing.T) map[string]page {
 
 	return map[string]page{
 		"home": {PageHome, HomePage{Pulls: []record.Record{first, waiting, done, conflict}, Version: "v0.1.0", Health: []Health{
-			{Name: "Store", OK: true, Text: "takes writes"}, {Name: "GitHub", Text: "rate limit used up until 04:10 UTC"},
+			{Name: "Store", OK: true, Text: "takes writes"}, {Name: "GitHub", Text: "rate limit used up until 04:10 UTC"}, DeadLetters(0, nil),
+		}}},
+		"home_dead_letters": {PageHome, HomePage{Health: []Health{
+			{Name: "Store", OK: true, Text: "takes writes"}, DeadLetters(3, nil), DeadLetters(0, errors.New("AccessDenied: "+hostile)),
 		}}},
 		"home_empty": {PageHome, HomePage{}},
 		"pull": {PagePull, PullPage{Record: first, Runs: map[string]record.Run{run.ID: run}, History: []record.Entry{
@@ -96,9 +100,12 @@ func allPages(t *testing.T) map[string]page {
 			{Repo: "acme/infra", Dir: "envs/prod", Workspace: "default", Owner: 7, Since: at, Waiters: []int{9, 12}},
 			{Repo: "acme/infra", Dir: "modules/a/very/deep/directory/that/is/not/going/to/fit/anywhere", Workspace: "blue", Owner: 7, Since: at},
 			{Repo: "acme/infra", Dir: "envs/qa", Workspace: "default", Waiters: []int{9}},
-		}}},
-		"locks_empty": {PageLocks, LocksPage{}},
-		"problem":     {PageProblem, ProblemPage{Status: 404, Title: "Nothing here", Text: "There is nothing at /pulls/" + hostile + "."}},
+			{Repo: "acme/infra", Dir: "envs/shared", Workspace: "default", Waiters: []int{9}, HolderRepo: "acme/other", Holder: 12},
+			{Repo: "acme/infra", Dir: "envs/twin", Workspace: "default", Waiters: []int{9}, HolderRepo: "acme/infra", Holder: 7},
+		}, Health: []Health{DeadLetters(0, nil)}}},
+		"locks_dead_letters": {PageLocks, LocksPage{Health: []Health{DeadLetters(1, nil)}}},
+		"locks_empty":        {PageLocks, LocksPage{}},
+		"problem":            {PageProblem, ProblemPage{Status: 404, Title: "Nothing here", Text: "There is nothing at /pulls/" + hostile + "."}},
 	}
 }
 
@@ -298,6 +305,7 @@ func TestStanding(t *testing.T) {
 		{record.Record{Projects: project(record.Applied, record.NoChanges)}, Standing{"good", "applied"}},
 		{record.Record{Projects: project(record.NoChanges)}, Standing{"good", "nothing to apply"}},
 		{record.Record{Projects: project(record.Pending), Waiting: []record.Waiting{{ID: "a", Owner: 3}, {ID: "b", Owner: 3}}}, Standing{"wait", "waits for #3"}},
+		{record.Record{Projects: project(record.Pending), Waiting: []record.Waiting{{ID: "a", Repo: "acme/other", Owner: 3}}}, Standing{"wait", "waits for acme/other#3"}},
 		{record.Record{Projects: project(record.Pending), Waiting: []record.Waiting{{ID: "a"}}}, Standing{"wait", "waits for its turn"}},
 		{record.Record{Projects: project(record.Planned), Merged: true, Closed: true}, Standing{"bad", "merged, not applied"}},
 		{record.Record{Projects: project(record.Applied), Merged: true, Closed: true}, Standing{"calm", "merged"}},
