@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"weir/server/meter"
@@ -37,6 +38,16 @@ func (s *Server) deadLetters(ctx context.Context) []templates.Health {
 	if s.dead == nil {
 		return nil
 	}
+	h := templates.Health{Name: "Dispatch", Tone: "wait"}
 	n, err := s.dead.Get(ctx)
-	return []templates.Health{templates.DeadLetters(n, err)}
+	switch {
+	case err != nil:
+		h.Text = "the dead-letter queue cannot be read; the server's log says why. Jobs do not depend on it."
+	case n > 0:
+		h.Text = fmt.Sprintf("the dead-letter queue holds about %d: news of work that came back again and again. weir has lost nothing, "+
+			"because what there is to do stands in the store. Look what it was, and empty the queue: `docs/operations.md` says how under “Dead letters”.", n)
+	default:
+		h.Tone, h.Text = "good", "no dead letters"
+	}
+	return []templates.Health{h}
 }

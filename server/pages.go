@@ -34,9 +34,9 @@ func (s *Server) pageHome(w http.ResponseWriter, r *http.Request) {
 
 func health(name, good string, err error) templates.Health {
 	if err != nil {
-		return templates.Health{Name: name, Text: "does not answer; the server's log says why"}
+		return templates.Health{Name: name, Tone: "bad", Text: "does not answer; the server's log says why"}
 	}
-	return templates.Health{Name: name, OK: true, Text: good}
+	return templates.Health{Name: name, Tone: "good", Text: good}
 }
 
 func (s *Server) pagePull(w http.ResponseWriter, r *http.Request) {

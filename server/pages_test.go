@@ -66,8 +66,8 @@ func TestDeadLetters(t *testing.T) {
 		{
 			"some",
 			func(context.Context) (int, error) { return 3, nil },
-			[]string{"Dispatch: have a look", "3 messages"},
-			[]string{"Dispatch: have a look", "3 messages"},
+			[]string{"Dispatch: have a look", "holds about 3"},
+			[]string{"Dispatch: have a look", "holds about 3"},
 			[]string{"\nweir_dispatch_dead 3\n"},
 			"fine</span> no dead",
 		},
@@ -115,7 +115,7 @@ func TestDeadLettersAreCountedOnce(t *testing.T) {
 			t.Errorf("asked %d times, want once", asked)
 		}
 		<-time.After(time.Minute)
-		if got := s.deadLetters(t.Context()); !strings.Contains(got[0].Text, "2 messages") {
+		if got := s.deadLetters(t.Context()); !strings.Contains(got[0].Text, "holds about 2") {
 			t.Errorf("after a minute: %+v", got)
 		}
 	})

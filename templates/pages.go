@@ -43,47 +43,8 @@ type HomePage struct {
 // Health is one thing that has to work.
 type Health struct {
 	Name string
-	OK   bool
-	Look bool   // works all the same, but somebody should look; counts where OK is false
+	Tone string // good, bad, or wait: it works, but somebody should look
 	Text string // what is wrong, or how it is; `code` in backticks
-}
-
-// Tone is how it looks: good, wait or bad. It is never the only thing that tells it.
-func (h Health) Tone() string {
-	switch {
-	case h.OK:
-		return "good"
-	case h.Look:
-		return "wait"
-	}
-	return "bad"
-}
-
-// State is how it is, in a few words.
-func (h Health) State() string {
-	switch {
-	case h.OK:
-		return "fine"
-	case h.Look:
-		return "have a look"
-	}
-	return "in trouble"
-}
-
-// DeadLetters says how the dead-letter queue of dispatch is: n messages lie in
-// it, unless it could not be read.
-func DeadLetters(n int, err error) Health {
-	h := Health{Name: "Dispatch", Look: true}
-	switch {
-	case err != nil:
-		h.Text = "the dead-letter queue cannot be read; the server's log says why. Jobs do not depend on it."
-	case n > 0:
-		h.Text = count(n, "message") + " in the dead-letter queue: news of work that came back again and again. weir has lost nothing, " +
-			"because what there is to do stands in the store. Look what it was, and empty the queue: `docs/operations.md` says how under “Dead letters”."
-	default:
-		h.OK, h.Text = true, "no dead letters"
-	}
-	return h
 }
 
 // PullPage is one pull request.

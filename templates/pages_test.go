@@ -3,7 +3,6 @@ package templates
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -65,6 +64,8 @@ func allPages(t *testing.T) map[string]page {
 	outputs := run
 	outputs.Summary = network().Summary
 
+	dead := Health{Name: "Dispatch", Tone: "wait", Text: "the dead-letter queue holds about 3. Look what it was: `docs/operations.md` says how."}
+
 	evil := first
 	evil.Repo, evil.Title, evil.Author, evil.URL, evil.Failure = "acme/"+hostile, hostile, hostile, "javascript:alert(1)", hostile
 	evil.Waiting, evil.Notes = []record.Waiting{{ID: hostile, Owner: 1}}, []string{hostile}
@@ -78,10 +79,10 @@ func allPages(t *testing.T) map[string]page {
 
 	return map[string]page{
 		"home": {PageHome, HomePage{Pulls: []record.Record{first, waiting, done, conflict}, Version: "v0.1.0", Health: []Health{
-			{Name: "Store", OK: true, Text: "takes writes"}, {Name: "GitHub", Text: "rate limit used up until 04:10 UTC"}, DeadLetters(0, nil),
+			{Name: "Store", Tone: "good", Text: "takes writes"}, {Name: "GitHub", Tone: "bad", Text: "rate limit used up until 04:10 UTC"}, {Name: "Dispatch", Tone: "good", Text: "no dead letters"},
 		}}},
 		"home_dead_letters": {PageHome, HomePage{Health: []Health{
-			{Name: "Store", OK: true, Text: "takes writes"}, DeadLetters(3, nil), DeadLetters(0, errors.New("AccessDenied: "+hostile)),
+			{Name: "Store", Tone: "good", Text: "takes writes"}, dead,
 		}}},
 		"home_empty": {PageHome, HomePage{}},
 		"pull": {PagePull, PullPage{Record: first, Runs: map[string]record.Run{run.ID: run}, History: []record.Entry{
@@ -102,8 +103,8 @@ func allPages(t *testing.T) map[string]page {
 			{Repo: "acme/infra", Dir: "envs/qa", Workspace: "default", Waiters: []int{9}},
 			{Repo: "acme/infra", Dir: "envs/shared", Workspace: "default", Waiters: []int{9}, HolderRepo: "acme/other", Holder: 12},
 			{Repo: "acme/infra", Dir: "envs/twin", Workspace: "default", Waiters: []int{9}, HolderRepo: "acme/infra", Holder: 7},
-		}, Health: []Health{DeadLetters(0, nil)}}},
-		"locks_dead_letters": {PageLocks, LocksPage{Health: []Health{DeadLetters(1, nil)}}},
+		}, Health: []Health{{Name: "Dispatch", Tone: "good", Text: "no dead letters"}}}},
+		"locks_dead_letters": {PageLocks, LocksPage{Health: []Health{dead}}},
 		"locks_empty":        {PageLocks, LocksPage{}},
 		"problem":            {PageProblem, ProblemPage{Status: 404, Title: "Nothing here", Text: "There is nothing at /pulls/" + hostile + "."}},
 	}
