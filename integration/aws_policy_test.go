@@ -169,6 +169,19 @@ func useArtifacts(t *testing.T, r *recorder) {
 	if err := a.Remove(ctx, scope); err != nil {
 		t.Fatal(err)
 	}
+	parts := artifact.Parts{Artifacts: a}
+	if err := parts.Put(ctx, "RUN", 0, []byte("so far")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := parts.Get(ctx, "RUN", 0, ""); string(got) != "so far" || err != nil {
+		t.Errorf("the part of a log: %q, %v", got, err)
+	}
+	if _, err := parts.Runs(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := parts.Remove(ctx, "RUN"); err != nil {
+		t.Fatal(err)
+	}
 	sealed, err := a.Seal(ctx, []byte("a key"))
 	if err == nil {
 		_, err = a.Unseal(ctx, sealed)
@@ -176,7 +189,7 @@ func useArtifacts(t *testing.T, r *recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, operation := range []string{"PutObject", "UploadPart", "GetObject", "ListObjectsV2", "DeleteObject", "Encrypt", "Decrypt"} {
+	for _, operation := range []string{"PutObject", "UploadPart", "GetObject", "HeadObject", "ListObjectsV2", "DeleteObject", "Encrypt", "Decrypt"} {
 		if r.taken()[operation] == 0 {
 			t.Errorf("there was no %s: %v", operation, r.taken())
 		}

@@ -1,5 +1,5 @@
-# What weir itself calls, and nothing else: integration/aws_test.go runs weir
-# against a recording proxy and compares. What Terraform needs for your plans
+# What weir itself calls, and nothing else: integration/aws_policy_test.go runs
+# weir against a recording proxy and compares. What Terraform needs for your plans
 # and applies is yours to add.
 data "aws_iam_policy_document" "weir" {
   # Transactions need the rights of their parts: TransactGetItems that of
@@ -19,6 +19,8 @@ data "aws_iam_policy_document" "weir" {
     resources = [aws_dynamodb_table.weir.arn]
   }
 
+  # Plan files, logs, and under !live/ what runs have printed so far. HeadObject
+  # needs the right of GetObject, multipart uploads that of PutObject.
   statement {
     sid = "Artifacts"
     actions = [
@@ -30,7 +32,8 @@ data "aws_iam_policy_document" "weir" {
     resources = ["${aws_s3_bucket.artifacts.arn}/*"]
   }
 
-  # Without it S3 would not tell a missing object from a forbidden one.
+  # What a closed pull request or an ended run leaves behind is listed, to be
+  # removed; and without it S3 would not tell a missing object from a forbidden one.
   statement {
     sid       = "ListArtifacts"
     actions   = ["s3:ListBucket"]
@@ -63,12 +66,14 @@ data "aws_iam_policy_document" "weir" {
     }
   }
 
-  # How many messages wait, and how many are dead, for /metrics and the pages.
+  # Of its own queue weir asks at the start whether it is one for messages in
+  # order, and which its dead-letter queue is; of that one, for /metrics and the
+  # pages, how many messages lie in it.
   dynamic "statement" {
     for_each = var.create_queue ? [1] : []
 
     content {
-      sid       = "CountMessages"
+      sid       = "AskAboutQueues"
       actions   = ["sqs:GetQueueAttributes"]
       resources = [aws_sqs_queue.work[0].arn, aws_sqs_queue.dead[0].arn]
     }

@@ -41,13 +41,13 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead" {
 }
 
 data "aws_iam_policy_document" "queue" {
-  count = var.create_queue ? 1 : 0
+  for_each = var.create_queue ? { work = aws_sqs_queue.work[0].arn, dead = aws_sqs_queue.dead[0].arn } : {}
 
   statement {
     sid       = "TLSOnly"
     effect    = "Deny"
     actions   = ["sqs:*"]
-    resources = [aws_sqs_queue.work[0].arn]
+    resources = [each.value]
 
     principals {
       type        = "*"
@@ -66,5 +66,12 @@ resource "aws_sqs_queue_policy" "work" {
   count = var.create_queue ? 1 : 0
 
   queue_url = aws_sqs_queue.work[0].id
-  policy    = data.aws_iam_policy_document.queue[0].json
+  policy    = data.aws_iam_policy_document.queue["work"].json
+}
+
+resource "aws_sqs_queue_policy" "dead" {
+  count = var.create_queue ? 1 : 0
+
+  queue_url = aws_sqs_queue.dead[0].id
+  policy    = data.aws_iam_policy_document.queue["dead"].json
 }
