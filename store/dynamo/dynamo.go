@@ -23,6 +23,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/logging"
 )
 
 // ErrClosed is returned by every method after Close.
@@ -76,6 +77,7 @@ func connect(ctx context.Context, rawURL string) (*Store, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, func(o *config.LoadOptions) error {
 		o.Region = where.region
+		o.Logger = logging.Nop{} // what matters comes back as an error
 		return nil
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -93,6 +94,7 @@ func Open(ctx context.Context, rawURL string) (*Queue, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, func(o *config.LoadOptions) error {
 		o.Region = where.region
+		o.Logger = logging.Nop{} // what matters comes back as an error
 		return nil
 	})
 	if err != nil {
