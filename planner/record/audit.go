@@ -43,7 +43,7 @@ func ReadAudit(ctx context.Context, s store.Store, repo string, pull int) ([]Ent
 	}
 	entries := make([]Entry, len(rows))
 	for i, row := range rows {
-		if err := decode(row.Body, &entries[i]); err != nil {
+		if err := Decode(row.Body, &entries[i]); err != nil {
 			return nil, fmt.Errorf("read audit entry %s: %w", row.Key.Sort, err)
 		}
 	}

@@ -41,8 +41,8 @@ func pack(body []byte) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// decode reads what Put has written.
-func decode(body []byte, into any) error {
+// Decode reads what Put has written.
+func Decode(body []byte, into any) error {
 	if bytes.HasPrefix(body, gzipMark) {
 		r, err := gzip.NewReader(bytes.NewReader(body))
 		if err != nil {

@@ -41,7 +41,7 @@ func PurgeRuns(ctx context.Context, s store.Store, before time.Time) error {
 
 func purgeRun(ctx context.Context, s store.Store, row store.Record) error {
 	var run Run
-	if err := decode(row.Body, &run); err != nil {
+	if err := Decode(row.Body, &run); err != nil {
 		return fmt.Errorf("purge run %s: %w", row.Key.Sort, err)
 	}
 	rec, known, err := ReadPull(ctx, s, run.Repo, run.Pull)

@@ -231,7 +231,7 @@ func Load(ctx context.Context, s store.Store, repo string, pull int) (Record, st
 	if got[0].Version == 0 {
 		return rec, 0, nil
 	}
-	if err := decode(got[0].Body, &rec); err != nil {
+	if err := Decode(got[0].Body, &rec); err != nil {
 		return rec, 0, fmt.Errorf("read pull request %s#%d: %w", repo, pull, err)
 	}
 	return rec, got[0].Version, nil
@@ -247,7 +247,7 @@ func ReadPulls(ctx context.Context, s store.Store) ([]Record, error) {
 	records := make([]Record, 0, len(rows))
 	for _, row := range rows {
 		var rec Record
-		if err := decode(row.Body, &rec); err != nil {
+		if err := Decode(row.Body, &rec); err != nil {
 			return nil, fmt.Errorf("read pull request %s: %w", row.Key.Sort, err)
 		}
 		records = append(records, rec)
@@ -290,7 +290,7 @@ func ReadRuns(ctx context.Context, s store.Store, ids []string) (map[string]Run,
 				continue
 			}
 			var run Run
-			if err := decode(row.Body, &run); err != nil {
+			if err := Decode(row.Body, &run); err != nil {
 				return nil, fmt.Errorf("read run %s: %w", row.Key.Sort, err)
 			}
 			runs[run.ID] = run

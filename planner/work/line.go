@@ -29,7 +29,8 @@ type line struct {
 // it will plan the newest head. A gate replaces a gate that waits; as the last
 // in the line it sees what all before it have done. A close goes before the
 // applies that wait and replaces the plans and gates; it and an unlock of
-// everything stop the plan that runs. Nothing stops an apply.
+// everything stop the plan that runs. Nothing stops an apply. A drift check of
+// the schedule replaces one of the same group that waits.
 func (l *line) push(job Job, now time.Time) {
 	at := len(l.Jobs)
 	switch job.Kind {
@@ -41,7 +42,7 @@ func (l *line) push(job Job, now time.Time) {
 		}
 	case Drift:
 		if job.Command == nil { // the schedule's: another that waits does the same
-			l.replace(job, now, func(j Job) bool { return j.Kind == Drift && j.Command == nil })
+			l.replace(job, now, func(j Job) bool { return j.Command == nil && j.Group == job.Group })
 			at = len(l.Jobs)
 		}
 	case Gate, MergeGroup:

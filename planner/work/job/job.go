@@ -29,7 +29,8 @@ type Job struct {
 	Repo     string    `json:"repo"` // owner/name, as GitHub spells it
 	Pull     int       `json:"pull"` // 0 for a merge group and for drift
 	Head     string    `json:"head,omitempty"`
-	Topic    string    `json:"topic,omitempty"` // of drift: which line it is on, and which checks are due
+	Topic    string    `json:"topic,omitempty"` // of drift: which line it is on
+	Group    string    `json:"group,omitempty"` // of drift: the projects that are due
 	Issue    int       `json:"issue,omitempty"` // of drift: the issue on which it was asked for; 0: none
 	Command  *Command  `json:"command,omitempty"`
 	Actor    string    `json:"actor,omitempty"`    // GitHub login of who caused it

@@ -1,0 +1,390 @@
+package edit
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// edits are worked out for one file. Methods return why something cannot be
+// expressed; then what was gathered is worth nothing.
+type edits struct {
+	file     *file
+	dir      *directory
+	resource string
+	kind     string // of the resource
+	splices  []splice
+	adds     []add
+}
+
+// add is what comes at the end of a block.
+type add struct {
+	to      *hclsyntax.Block
+	name    string
+	value   cty.Value // of an attribute
+	written string    // a nested block, not indented
+}
+
+// trial is a copy for finding out what an edit would take.
+func (e *edits) trial() *edits {
+	return &edits{file: e.file, dir: e.dir, resource: e.resource, kind: e.kind}
+}
+
+// cost is how much was gathered.
+func (e *edits) cost() int { return len(e.splices) + len(e.adds) }
+
+func (e *edits) splice(from, to int, text string) {
+	e.splices = append(e.splices, splice{from, to, text})
+}
+
+// blockName is the type of nested blocks that a block makes.
+func blockName(b *hclsyntax.Block) string {
+	if b.Type == "dynamic" && len(b.Labels) > 0 {
+		return b.Labels[0]
+	}
+	return b.Type
+}
+
+// attribute makes a block say the value of an attribute, or of all nested
+// blocks of that type. top is true in a resource.
+func (e *edits) attribute(in *hclsyntax.Block, name string, declared, want cty.Value, top bool) string {
+	if same(declared, want) {
+		return ""
+	}
+	if attr := in.Body.Attributes[name]; attr != nil {
+		if want.IsNull() {
+			if v, ok := constant(attr.Expr); ok && v.IsNull() {
+				return ""
+			}
+			if _, ok := constant(attr.Expr); !ok {
+				return e.whyNot(attr.Expr)
+			}
+			e.dropAttribute(in, attr)
+			return ""
+		}
+		return e.expr(attr.Expr, declared, want)
+	}
+	var blocks []*hclsyntax.Block
+	for _, b := range in.Body.Blocks {
+		if blockName(b) != name {
+			continue
+		}
+		if b.Type == "dynamic" {
+			return fmt.Sprintf("%s comes from a dynamic block (%s line %d)", name, e.file.name, b.TypeRange.Start.Line)
+		}
+		if len(b.Labels) > 0 {
+			return fmt.Sprintf("blocks of %s have labels, which weir does not edit", name)
+		}
+		blocks = append(blocks, b)
+	}
+	if blocks != nil {
+		return e.blocks(in, name, blocks, declared, want)
+	}
+	switch {
+	case want.IsNull() || !known(declared) && isEmpty(want):
+		if want.IsNull() && known(declared) && top {
+			return fmt.Sprintf("the code does not set %s, so it cannot take it away: the provider's default is %s", name, short(declared))
+		}
+		return ""
+	case top && !known(declared):
+		return fmt.Sprintf("%s is worked out by the provider", name)
+	case e.asBlocks(name, want):
+		for _, v := range elements(want) {
+			e.adds = append(e.adds, add{to: in, written: e.newBlock(name, v, nil)})
+		}
+		return ""
+	case top && isEmpty(want) && isEmptyList(declared, want):
+		return fmt.Sprintf("the code does not set %s, so it cannot take it away", name)
+	}
+	e.adds = append(e.adds, add{to: in, name: name, value: want})
+	return ""
+}
+
+// isEmptyList reports whether an empty list is wanted in the place of nested
+// blocks that the code does not have.
+func isEmptyList(declared, want cty.Value) bool {
+	return isTuple(want) && slices.ContainsFunc(elements(declared), isObject)
+}
+
+// asBlocks reports whether an attribute that a block does not have is to be
+// written as nested blocks: a list of objects, unless the module writes it
+// with an equals sign elsewhere. Terraform's older way for providers to define
+// such attributes takes blocks only, or both.
+func (e *edits) asBlocks(name string, v cty.Value) bool {
+	if !objects(v) || v.LengthInt() == 0 {
+		return false
+	}
+	for _, f := range e.dir.files {
+		for _, b := range f.body.Blocks {
+			if b.Type == "resource" && len(b.Labels) == 2 && b.Labels[0] == e.kind && b.Body.Attributes[name] != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// objects reports whether a value is a list of objects.
+func objects(v cty.Value) bool {
+	return isTuple(v) && !slices.ContainsFunc(elements(v), func(v cty.Value) bool { return !isObject(v) })
+}
+
+// dropAttribute takes an attribute away: its line, with the comment at its end.
+func (e *edits) dropAttribute(in *hclsyntax.Block, attr *hclsyntax.Attribute) {
+	from, to := attr.SrcRange.Start.Byte, attr.SrcRange.End.Byte
+	if end, ok := e.file.last(to, false); ok && e.file.first(from) {
+		e.splice(e.file.lineStart(from), end, "")
+		return
+	}
+	open, end := in.OpenBraceRange.End.Byte, in.CloseBraceRange.Start.Byte
+	if len(bytes.TrimSpace(e.file.data[open:from]))+len(bytes.TrimSpace(e.file.data[to:end])) == 0 {
+		from, to = open, end
+	}
+	e.splice(from, to, "")
+}
+
+// blocks makes nested blocks of one type say a list of objects.
+func (e *edits) blocks(in *hclsyntax.Block, name string, have []*hclsyntax.Block, declared, want cty.Value) string {
+	list := func(v cty.Value) []cty.Value {
+		if isObject(v) {
+			return []cty.Value{v}
+		}
+		return elements(v)
+	}
+	wants, says := list(want), list(declared)
+	if !want.IsNull() && !isObject(want) && !objects(want) {
+		return fmt.Sprintf("%s is written as blocks, and what is deployed is no list of objects", name)
+	}
+	said, unordered := match(len(have), says, func(i int, v cty.Value) bool { return agrees(have[i].Body, v) }, true)
+	costs := e.costs(len(have), len(wants), func(t *edits, i, j int) string {
+		return t.block(have[i], said[i], wants[j])
+	})
+	moved := len(have) == len(wants) && known(declared) && sameElements(says, wants)
+	to, inserts := align(costs, len(have), len(wants), unordered, moved)
+	for i, b := range have {
+		if to[i] < 0 {
+			from, end := e.file.extent(b)
+			e.splice(from, end, "")
+			continue
+		}
+		if why := e.block(b, said[i], wants[to[i]]); why != "" {
+			return why
+		}
+	}
+	for after, js := range inserts {
+		for _, j := range js {
+			e.insertBlock(have, after, e.newBlock(name, wants[j], have))
+		}
+	}
+	return ""
+}
+
+// block makes one nested block say an object.
+func (e *edits) block(b *hclsyntax.Block, declared, want cty.Value) string {
+	for _, name := range keys(want) {
+		was := field(declared, name)
+		if known(declared) && !known(was) && b.Body.Attributes[name] == nil && !hasBlock(b, name) {
+			continue // known after apply only, so the provider works it out
+		}
+		if why := e.attribute(b, name, was, field(want, name), false); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func hasBlock(in *hclsyntax.Block, name string) bool {
+	return slices.ContainsFunc(in.Body.Blocks, func(b *hclsyntax.Block) bool { return blockName(b) == name })
+}
+
+// agrees reports whether what a block writes out is what an object has.
+func agrees(body *hclsyntax.Body, v cty.Value) bool {
+	for name, attr := range body.Attributes {
+		if said, ok := constant(attr.Expr); ok && known(field(v, name)) && !agree(said, field(v, name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// agree is same, but the order of lists does not matter: sets have none.
+func agree(a, b cty.Value) bool {
+	return same(a, b) || isTuple(a) && isTuple(b) && sameElements(elements(a), elements(b))
+}
+
+// keys returns the names of an object's attributes, sorted.
+func keys(v cty.Value) []string {
+	if !isObject(v) {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(v.AsValueMap()))
+}
+
+// newBlock writes a nested block, not indented. What providers fill in for
+// nothing is left out unless other blocks like it, like, say it too.
+func (e *edits) newBlock(name string, v cty.Value, like []*hclsyntax.Block) string {
+	f := hclwrite.NewEmptyFile()
+	fillBlock(f.Body().AppendNewBlock(name, nil).Body(), v, like)
+	return strings.TrimSpace(string(hclwrite.Format(f.Bytes())))
+}
+
+func fillBlock(body *hclwrite.Body, v cty.Value, like []*hclsyntax.Block) {
+	var nested []string
+	inner := map[string][]*hclsyntax.Block{}
+	set := map[string]bool{}
+	for _, b := range like {
+		for name := range b.Body.Attributes {
+			set[name] = true
+		}
+		for _, in := range b.Body.Blocks {
+			inner[in.Type] = append(inner[in.Type], in)
+		}
+	}
+	for _, name := range keys(v) {
+		switch value := field(v, name); {
+		case value.IsNull():
+		case set[name]:
+			body.SetAttributeValue(name, value)
+		case isEmpty(value):
+		case objects(value), inner[name] != nil && isObject(value):
+			nested = append(nested, name)
+		default:
+			body.SetAttributeValue(name, value)
+		}
+	}
+	for _, name := range nested {
+		value := field(v, name)
+		all := elements(value)
+		if isObject(value) {
+			all = []cty.Value{value}
+		}
+		for _, element := range all {
+			fillBlock(body.AppendNewBlock(name, nil).Body(), element, inner[name])
+		}
+	}
+}
+
+// insertBlock puts a nested block behind one of its kind, or before the first.
+func (e *edits) insertBlock(have []*hclsyntax.Block, after int, text string) {
+	f := e.file
+	near := have[max(after, 0)]
+	indent := f.indent(near.TypeRange.Start.Byte)
+	text = strings.ReplaceAll(text, "\n", f.eol+indent)
+	if after < 0 {
+		from, _ := f.extent(near)
+		if f.first(near.TypeRange.Start.Byte) {
+			e.splice(from, from, indent+text+f.eol+f.eol)
+			return
+		}
+		e.splice(near.TypeRange.Start.Byte, near.TypeRange.Start.Byte, text+f.eol+indent)
+		return
+	}
+	at := near.CloseBraceRange.End.Byte
+	if end, ok := f.last(at, false); ok && f.data[end-1] == '\n' {
+		e.splice(end, end, f.eol+indent+text+f.eol)
+		return
+	}
+	e.splice(at, at, f.eol+f.eol+indent+text)
+}
+
+// flush turns what comes at the ends of blocks into splices.
+func (e *edits) flush() {
+	var order []*hclsyntax.Block
+	to := map[*hclsyntax.Block][]add{}
+	for _, a := range e.adds {
+		if to[a.to] == nil {
+			order = append(order, a.to)
+		}
+		to[a.to] = append(to[a.to], a)
+	}
+	e.adds = nil
+	for _, b := range order {
+		e.end(b, to[b])
+	}
+}
+
+// end adds to the end of a block.
+func (e *edits) end(b *hclsyntax.Block, adds []add) {
+	f := e.file
+	open, end := b.OpenBraceRange.End.Byte, b.CloseBraceRange.Start.Byte
+	outer := f.indent(b.TypeRange.Start.Byte)
+	indent := outer + "  "
+	if strings.HasPrefix(outer, "\t") {
+		indent = outer + "\t"
+	}
+	width, longest := 0, 0 // of names, up to the equals sign
+	var last *hclsyntax.Attribute
+	for _, attr := range b.Body.Attributes {
+		if f.first(attr.SrcRange.Start.Byte) {
+			indent = f.indent(attr.SrcRange.Start.Byte)
+		}
+		if last == nil || attr.SrcRange.Start.Byte > last.SrcRange.Start.Byte {
+			last = attr
+		}
+	}
+	one := b.OpenBraceRange.Start.Line == b.CloseBraceRange.Start.Line
+	tail := bytes.TrimRight(f.data[open:end], " \t")
+	gap := !one && len(tail) > 0 && len(bytes.TrimSpace(tail)) > 0 // something stands above
+	for _, a := range adds {
+		if a.written == "" && !multiline(a.value) {
+			longest = max(longest, len(a.name)+1)
+		}
+	}
+	attached := false
+	if gap && last != nil && adds[0].written == "" {
+		if after, ok := f.last(last.SrcRange.End.Byte, false); ok && after == f.lineStart(end) && last.SrcRange.Start.Line == last.SrcRange.End.Line {
+			width = last.EqualsRange.Start.Byte - last.NameRange.Start.Byte
+			attached = longest <= width
+		}
+	}
+	if !attached {
+		width = longest
+	}
+	var text strings.Builder
+	for i, a := range adds {
+		switch {
+		case a.written != "":
+			if gap || i > 0 {
+				text.WriteString(f.eol)
+			}
+			text.WriteString(indent + strings.ReplaceAll(a.written, "\n", f.eol+indent) + f.eol)
+			attached = false
+		default:
+			if !attached && (gap || i > 0) {
+				text.WriteString(f.eol)
+			}
+			pad := ""
+			if !multiline(a.value) {
+				pad = strings.Repeat(" ", max(0, width-len(a.name)-1))
+			}
+			text.WriteString(indent + a.name + pad + " = " + render(a.value, indent, f.eol) + f.eol)
+			attached = !multiline(a.value)
+		}
+	}
+	if !one {
+		at := f.lineStart(end)
+		if !f.first(end) {
+			e.splice(end, end, f.eol+text.String()+outer)
+			return
+		}
+		e.splice(at, at, text.String())
+		return
+	}
+	inner := strings.TrimSpace(string(f.data[open:end]))
+	if inner == "" {
+		e.splice(open, end, f.eol+text.String()+outer)
+		return
+	}
+	from := open + bytes.Index(f.data[open:end], []byte(inner))
+	e.splice(open, from, f.eol+indent)
+	e.splice(from+len(inner), end, f.eol+text.String()+outer)
+}
+
+// multiline reports whether a value is written in several lines.
+func multiline(v cty.Value) bool { return strings.Contains(render(v, "", "\n"), "\n") }
