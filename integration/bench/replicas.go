@@ -150,18 +150,24 @@ func (b *bench) takeovers(ctx context.Context, endpoint string) error {
 	if err != nil {
 		return errors.Join(err, w.Close())
 	}
-	// Just after a sign of life, at which the other may not yet have looked,
-	// and at different times after one.
+	// When the other had nothing to do for a while and looks seldom, so that
+	// it finds the job late; and at different times after a sign of life.
 	kinds := []struct {
-		what       string
-		from, over time.Duration
-	}{{"as soon as a plan begins", 0, 0}, {"in the midst of a plan", b.lease / 2, b.lease / 3}}
+		what              string
+		still, from, over time.Duration
+	}{
+		{"as soon as the first plan in a while begins", b.lease * 3 / 4, 0, 0},
+		{"in the midst of a plan", 0, b.lease / 2, b.lease / 3},
+	}
 	if !b.long {
 		kinds = kinds[:1]
 	}
 	begun, told := make([][]time.Duration, len(kinds)), make([][]time.Duration, len(kinds))
 	for round := range b.rounds {
 		for i, kind := range kinds {
+			if err := wait(ctx, kind.still); err != nil {
+				return errors.Join(err, pair.Stop(), w.Close())
+			}
 			took, err := pair.Kill(ctx, kind.from+kind.over*time.Duration(round)/time.Duration(b.rounds))
 			if err != nil {
 				return errors.Join(err, pair.Stop(), w.Close())
