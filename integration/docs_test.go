@@ -265,17 +265,27 @@ func TestServerConfigurationsOfTheManual(t *testing.T) {
 // TestMetricsOfTheManual: an alert on a metric that does not exist never rings.
 func TestMetricsOfTheManual(t *testing.T) {
 	t.Parallel()
-	code, err := os.ReadFile(filepath.Join(root, "server", "metrics.go"))
+	code, err := os.ReadFile(filepath.Join(root, "server", "meter", "meter.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`weir_\w+`).FindAllString(page(t, "docs/deployment.md"), -1)
-	if len(found) == 0 {
-		t.Error("docs/deployment.md names no metric")
+	// Outputs of the module are named in the same way.
+	outputs, err := os.ReadFile(filepath.Join(root, "deploy", "aws", "outputs.tf"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range found {
-		if !strings.Contains(string(code), `"`+name+`"`) {
-			t.Errorf("docs/deployment.md names the metric %s, which there is not", name)
+	for _, manual := range []string{"docs/deployment.md", "docs/operations.md"} {
+		found := 0
+		for _, name := range regexp.MustCompile(`\bweir_\w+`).FindAllString(page(t, manual), -1) {
+			switch {
+			case strings.Contains(string(code), `"`+name+`"`):
+				found++
+			case !strings.Contains(string(outputs), `output "`+name+`"`):
+				t.Errorf("%s names the metric %s, which there is not", manual, name)
+			}
+		}
+		if found == 0 {
+			t.Errorf("%s names no metric", manual)
 		}
 	}
 }

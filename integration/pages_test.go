@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"weir/integration/services"
 )
 
 // browser starts a headless Chromium for a test.
@@ -64,6 +67,64 @@ func do(ctx context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Voi
 	}
 }
 
+// looks opens a page as wide as a telephone and as a desk, by day and by night:
+// it says what is wanted, fits, and shows no Markdown as it is written.
+func (w *world) looks(ctx context.Context, path string, want ...string) {
+	t := w.t
+	t.Helper()
+	for _, width := range []int64{360, 390, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			do(ctx, t, chromedp.EmulateViewport(width, 800))
+			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			do(ctx, t, chromedp.Navigate(w.url+path))
+			text := evaluate[string](ctx, t, `document.body.innerText`)
+			over := evaluate[int](ctx, t, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
+			for _, s := range want {
+				if !strings.Contains(text, s) {
+					t.Errorf("%s at %d, %s: no %q in\n%s", path, width, scheme, s, text)
+				}
+			}
+			if strings.Contains(text, "`") {
+				t.Errorf("%s shows Markdown as it is written:\n%s", path, text)
+			}
+			if over > 0 {
+				t.Errorf("%s at %d: %d pixels wider than the window", path, width, over)
+			}
+			background := evaluate[string](ctx, t, `getComputedStyle(document.body).backgroundColor`)
+			if dark := background != "rgb(255, 255, 255)"; dark != (scheme == "dark") {
+				t.Errorf("%s in %s has the background %s", path, scheme, background)
+			}
+		}
+	}
+}
+
+// TestDeadLettersOnThePages: an operator sees where they look that messages
+// were put aside, and what to do.
+func TestDeadLettersOnThePages(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	config := onAWS(t, newRecorder(), true)
+	queue, err := url.Parse(strings.TrimPrefix(config[len(config)-1], "WEIR_DISPATCH="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := services.AWS(t)
+	awsCall(t, server, "sqs", "AmazonSQS.SendMessage", fmt.Sprintf(
+		`{"QueueUrl": "%s/123456789012/%s-dead.fifo", "MessageBody": "{}", "MessageGroupId": "a", "MessageDeduplicationId": "a"}`,
+		server, strings.TrimSuffix(queue.Host, ".fifo")))
+	w := newWorld(t, setup{config: config})
+	for _, path := range []string{"/", "/locks"} {
+		w.looks(ctx, path, "Dispatch: have a look", "holds about 1", "docs/operations.md")
+	}
+	if text := w.get("/metrics"); !strings.Contains(text, "\nweir_dispatch_dead 1\n") {
+		t.Error("/metrics has no dead letter")
+	}
+}
+
 func TestPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{gate: true})
@@ -82,34 +143,7 @@ func TestPages(t *testing.T) {
 		"/locks":       {"prod", fmt.Sprintf("#%d", p.Number), fmt.Sprintf("#%d", q.Number)},
 		"/nowhere":     {"nothing at this address"},
 	} {
-		for _, width := range []int64{360, 390, 1280} {
-			for _, scheme := range []string{"light", "dark"} {
-				do(ctx, t, chromedp.EmulateViewport(width, 800))
-				if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-				}); err != nil {
-					t.Fatal(err)
-				}
-				do(ctx, t, chromedp.Navigate(w.url+path))
-				text := evaluate[string](ctx, t, `document.body.innerText`)
-				over := evaluate[int](ctx, t, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
-				for _, s := range want {
-					if !strings.Contains(text, s) {
-						t.Errorf("%s at %d, %s: no %q in\n%s", path, width, scheme, s, text)
-					}
-				}
-				if strings.Contains(text, "`") {
-					t.Errorf("%s shows Markdown as it is written:\n%s", path, text)
-				}
-				if over > 0 {
-					t.Errorf("%s at %d: %d pixels wider than the window", path, width, over)
-				}
-				background := evaluate[string](ctx, t, `getComputedStyle(document.body).backgroundColor`)
-				if dark := background != "rgb(255, 255, 255)"; dark != (scheme == "dark") {
-					t.Errorf("%s in %s has the background %s", path, scheme, background)
-				}
-			}
-		}
+		w.looks(ctx, path, want...)
 	}
 
 	// By keyboard: the first stop leads past the navigation.
