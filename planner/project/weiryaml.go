@@ -18,6 +18,10 @@ type (
 	Require = config.Require
 	// DriftRule says when projects are compared with what is deployed.
 	DriftRule = config.DriftRule
+	// IgnoreRule names differences that are known.
+	IgnoreRule = config.IgnoreRule
+	// SeverityRule says how bad differences are.
+	SeverityRule = config.SeverityRule
 	// ConfigError is one mistake in weir.yaml.
 	ConfigError = config.Error
 	// ConfigErrors are all mistakes in one weir.yaml.

@@ -27,7 +27,8 @@ type Config struct {
 	Projects []Project `yaml:"projects" jsonschema:"minItems=1"`
 	// Approvals lists who must approve, depending on what the plans do. Every rule that fits must be met.
 	Approvals []ApprovalRule `yaml:"approvals" jsonschema:"minItems=1"`
-	// Drift lists when which projects are compared with what is deployed. The first rule that fits a project counts.
+	// Drift lists when which projects are compared with what is deployed, and what of the differences is told. The
+	// first rule that fits a project counts.
 	Drift []DriftRule `yaml:"drift" jsonschema:"minItems=1"`
 
 	file  string
@@ -104,14 +105,6 @@ type Require struct {
 	Teams []string `yaml:"teams" jsonschema:"minItems=1,pattern=^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.-]+$" says:"is a team as ORG/TEAM, without @"`
 	// Users lists people by their GitHub login. Where teams or users are given, only their approvals count for this rule.
 	Users []string `yaml:"users" jsonschema:"minItems=1,pattern=^[A-Za-z0-9][A-Za-z0-9_-]*$" says:"is a GitHub login, without @"`
-}
-
-// DriftRule says when projects are compared with what is deployed.
-type DriftRule struct {
-	// Dirs lists patterns of directories of projects, from the root of the repository.
-	Dirs []string `yaml:"dirs" jsonschema:"required,minItems=1,minLength=1"`
-	// Schedule is when: minute, hour, day of the month, month and day of the week, as in cron, in UTC.
-	Schedule string `yaml:"schedule" jsonschema:"required,minLength=1"`
 }
 
 // Error is one mistake in weir.yaml.

@@ -90,6 +90,14 @@ approvals:
   - {require: {users: [alice]}}
 drift:
   - {dirs: ["**"], schedule: 0 5 * * 1-5}
+  - dirs: [envs/*]
+    schedule: off
+    timezone: Europe/Berlin
+    ignore:
+      - {address: "aws_x.y[*]", owner: alice, reason: known, until: 2026-12-31}
+      - {address: a.b, attribute: tags, owner: acme/platform, reason: "tagged: outside", until: "2026-12-31"}
+    severity: [{types: [aws_*], attributes: [tags], severity: low}, {severity: high}]
+    assignees: [alice]
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +119,17 @@ drift:
 			{When: When{Dirs: []string{"envs/prod/**"}, Actions: []string{"delete", "replace"}}, Require: Require{Count: 2, Teams: []string{"acme/platform"}}},
 			{Require: Require{Count: 1, Users: []string{"alice"}}},
 		},
-		Drift: []DriftRule{{Dirs: []string{"**"}, Schedule: "0 5 * * 1-5"}},
+		Drift: []DriftRule{
+			{Dirs: []string{"**"}, Schedule: "0 5 * * 1-5"},
+			{
+				Dirs: []string{"envs/*"}, Schedule: "off", Timezone: "Europe/Berlin", Assignees: []string{"alice"},
+				Ignore: []IgnoreRule{
+					{Address: "aws_x.y[*]", Attribute: "*", Owner: "alice", Reason: "known", Until: "2026-12-31"},
+					{Address: "a.b", Attribute: "tags", Owner: "acme/platform", Reason: "tagged: outside", Until: "2026-12-31"},
+				},
+				Severity: []SeverityRule{{Types: []string{"aws_*"}, Attributes: []string{"tags"}, Severity: "low"}, {Severity: "high"}},
+			},
+		},
 	}
 	if diff := cmp.Diff(want, cfg, ignorePlaces); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -119,8 +137,25 @@ drift:
 	if got := cfg.Line("projects[2].dir"); got != 14 {
 		t.Errorf("projects[2].dir is on line %d, want 14", got)
 	}
+	if got := cfg.Line("drift[1].ignore[1].until"); got != 26 {
+		t.Errorf("drift[1].ignore[1].until is on line %d, want 26", got)
+	}
 	if got := cfg.Line("projects[1].workspace"); got != 13 {
 		t.Errorf("projects[1].workspace, which is not written, is on line %d, want that of projects[1], 13", got)
+	}
+}
+
+func TestDriftRuleFits(t *testing.T) {
+	rule := DriftRule{Dirs: []string{"envs/prod/**", "shared", "a?"}}
+	for dir, want := range map[string]bool{
+		"envs/prod": true, "envs/prod/eu/west": true, "envs/prod-eu": false, "envs": false, "shared": true, "shared/x": false, "ab": true, ".": false,
+	} {
+		if got := rule.Fits(dir); got != want {
+			t.Errorf("%s: %v, want %v", dir, got, want)
+		}
+	}
+	if !(DriftRule{Dirs: []string{"**"}}).Fits(".") {
+		t.Error("** does not fit the root")
 	}
 }
 

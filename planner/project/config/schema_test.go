@@ -102,6 +102,9 @@ func valid(t *testing.T, s *jsonschema.Schema, doc string) error {
 	return s.Validate(value)
 }
 
+// ignored begins an entry of ignore.
+const ignored = "{address: a.b, owner: alice, reason: planned, until: 2026-12-31"
+
 // TestSchemaAndParseAgree holds the two against each other. What only Parse
 // can know, such as a circle of dependencies, is in TestParseMistakes.
 func TestSchemaAndParseAgree(t *testing.T) {
@@ -185,6 +188,35 @@ func TestSchemaAndParseAgree(t *testing.T) {
 		"version: 1\ndrift: [{dirs: ['**']}]",
 		"version: 1\ndrift: [{schedule: 0 5 * * *}]",
 		"version: 1\ndrift: [{dirs: [], schedule: 0 5 * * *}]",
+		"version: 1\ndrift: [{dirs: [a], schedule: off, timezone: UTC}]",
+		"version: 1\ndrift: [{dirs: [a], schedule: ''}]",
+		"version: 1\ndrift: [{dirs: [a], schedule: }]",
+		"version: 1\ndrift: [{dirs: [a], schedule: false}]",
+		"version: 1\ndrift: [{dirs: [a], timezone: ''}]",
+		"version: 1\ndrift: [{dirs: [a], assignees: [alice]}]",
+		"version: 1\ndrift: [{dirs: [a], assignees: [acme/platform]}]",
+		"version: 1\ndrift: [{dirs: [a], assignees: []}]",
+		"version: 1\ndrift: [{dirs: [a], severity: [{severity: high}]}]",
+		"version: 1\ndrift: [{dirs: [a], severity: [{types: [aws_*], attributes: [tags]}]}]",
+		"version: 1\ndrift: [{dirs: [a], severity: [{types: [], severity: low}]}]",
+		"version: 1\ndrift: [{dirs: [a], severity: [{severity: worst}]}]",
+		"version: 1\ndrift: [{dirs: [a], severity: high}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + ignored + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + ignored + ", attribute: tags}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + ignored + ", attribute: tags.Name}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + ignored + ", attribute: ''}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "a.b", "''", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "alice", "acme/platform", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "alice", "'@alice'", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "planned", "' '", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "2026-12-31", "soon", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "2026-12-31", "20261231", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "address: a.b, ", "", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "owner: alice, ", "", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, "reason: planned, ", "", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [" + strings.Replace(ignored, ", until: 2026-12-31", "", 1) + "}]}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: []}]",
+		"version: 1\ndrift: [{dirs: [a], ignore: [a.b]}]",
 		"[]",
 		"text",
 	} {
