@@ -122,6 +122,9 @@ func TestAWSCosts(t *testing.T) {
 			if !queue {
 				partitionsAreDocumented(t, config[0])
 			}
+			if n := r.taken()["SendMessage"]; queue != (n > 0) {
+				t.Errorf("%d messages were sent", n)
+			}
 			if len(r.unknown) > 0 {
 				t.Errorf("calls that cannot be named: %v", r.unknown)
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -281,26 +280,8 @@ func (g *gale) calm() {
 	if known && both && (a != twin || a == "") {
 		g.t.Errorf("a and twin have one state, and were locked for %q and %q", a, twin)
 	}
-	g.nobodySleeps()
-}
-
-// nobodySleeps fails for a pull request that could have all that it waits for.
-func (g *gale) nobodySleeps() {
-	g.t.Helper()
-	rows := g.locks()
-	waiting := map[int]bool{}
-	for _, row := range rows {
-		for _, number := range row.Waiters {
-			waiting[number] = true
-		}
-	}
-	for number := range waiting {
-		if !slices.ContainsFunc(rows, func(row lockRow) bool {
-			at := slices.Index(row.Waiters, number)
-			return at > 0 || at == 0 && row.Pull != 0
-		}) {
-			g.t.Errorf("#%d waits for nobody: %+v", number, rows)
-		}
+	if asleep := g.c.ledger.sleepers(); len(asleep) > 0 {
+		g.t.Errorf("%v wait for nobody: %+v", asleep, g.c.ledger.rows)
 	}
 }
 

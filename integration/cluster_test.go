@@ -104,14 +104,14 @@ func newClusterOn(t *testing.T, where *cloud, n int, lease time.Duration, seed u
 }
 
 // script is the world's terraform, which also writes down who ran it and what
-// plan file was applied: what happened, apart from weir's own records.
+// plan file was applied where: what happened, apart from weir's own records.
 func (c *cluster) script(name string) string {
 	file := filepath.Join(c.dir, "terraform-"+name)
 	c.do(os.WriteFile(file, []byte(fmt.Sprintf(`#!/bin/sh
 for last; do :; done
 case "$1" in
 plan) echo %[3]q >> %[1]q/planned-by ;;
-apply) echo "$(sha256sum < "$last" | cut -c 1-64)" %[3]q >> %[1]q/applied-by ;;
+apply) echo "$(sha256sum < "$last" | cut -c 1-64)" %[3]q "$(basename "$PWD")" >> %[1]q/applied-by ;;
 esac
 exec %[2]q "$@"
 `, c.gateDir(), filepath.Join(c.dir, "terraform"), name)), 0o700))
@@ -395,12 +395,13 @@ func (c *cluster) wantOnce(numbers ...int) {
 	begun := c.ledger.audit()
 	ran := map[string]string{}
 	for _, l := range c.lines("applied-by") {
-		if by := ran[l[0]]; by != "" {
-			c.t.Errorf("plan file %s was applied by %s and then by %s", l[0], by, l[1])
+		plan := l[0] + " " + l[2]
+		if by := ran[plan]; by != "" {
+			c.t.Errorf("plan file %s was applied by %s and then by %s", plan, by, l[1])
 		}
-		ran[l[0]] = l[1]
-		if !begun[l[0]] {
-			c.t.Errorf("%s applied plan file %s, which the history does not know; it knows %v", l[1], l[0], slices.Collect(maps.Keys(begun)))
+		ran[plan] = l[1]
+		if !begun[plan] {
+			c.t.Errorf("%s applied plan file %s, which the history does not know; it knows %v", l[1], plan, slices.Collect(maps.Keys(begun)))
 		}
 	}
 	for _, number := range numbers {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // ledger is everything that was ever written to a table, in the order in which
@@ -22,7 +23,8 @@ type ledger struct {
 	url, table    string
 	stream        string
 	noted         []change
-	states        map[string]string // of each project that ever had a lock, after audit
+	rows          lockRows          // as they are at the end, after audit
+	states        map[string]string // of each project that was ever wanted, likewise
 	shard, cursor string
 }
 
@@ -154,7 +156,12 @@ type (
 		Owner      int
 		Epoch, Seq int64
 		State      string
-		Waiters    []struct{ Pull int }
+		Waiters    []waiterJSON
+	}
+	waiterJSON struct {
+		Pull  int
+		Since time.Time
+		State string
 	}
 	pullJSON struct {
 		Pull     int
@@ -173,13 +180,13 @@ type (
 // audit plays the history and fails where it breaks a promise: at every moment
 // one owner of a project, whose epoch is new, and one of a state; one job of a
 // pull request; an apply only by the owner in the epoch of the plan, out of
-// exactly that plan, and once. It returns the digests of the plans that were
-// begun to be applied.
+// exactly that plan, and once. It returns the plans that were begun to be
+// applied: digest and directory, since the same code makes the same plan.
 func (l *ledger) audit() map[string]bool {
 	l.t.Helper()
 	rows, last := lockRows{}, map[string][]byte{}
 	begun := map[string]bool{}
-	l.states = map[string]string{}
+	l.rows, l.states = rows, map[string]string{}
 	applying := map[string]int{} // by project and by state: the pull request
 	bad := func(c change, format string, args ...any) {
 		l.t.Helper()
@@ -211,6 +218,9 @@ func (l *ledger) audit() map[string]bool {
 				bad(c, "a new owner, whose epoch is not the next")
 			}
 			rows[name] = is
+			for _, w := range is.Waiters {
+				l.states[name] = cmp.Or(l.states[name], w.State)
+			}
 			l.states[name] = cmp.Or(is.State, l.states[name])
 		case strings.HasPrefix(c.partition, "audit/") && c.before != nil:
 			bad(c, "the audit log was changed")
@@ -247,7 +257,7 @@ func (l *ledger) audit() map[string]bool {
 				switch {
 				case old.State != "planned" || old.PlanDigest != p.PlanDigest:
 					bad(c, "%s begins to be applied and was %s", p.ID, old.State)
-				case begun[p.PlanDigest]:
+				case begun[p.PlanDigest+" "+p.Dir]:
 					bad(c, "plan %s begins to be applied once more", p.PlanDigest)
 				case row.Owner != is.Pull || row.Epoch != p.Epoch:
 					bad(c, "%s begins to be applied in epoch %d, and its lock is %+v", p.ID, p.Epoch, row)
@@ -256,7 +266,7 @@ func (l *ledger) audit() map[string]bool {
 				case row.State != "" && applying[row.State] != 0 && applying[row.State] != is.Pull:
 					bad(c, "the state of %s, %s, is being written by #%d already", p.ID, row.State, applying[row.State])
 				}
-				begun[p.PlanDigest] = true
+				begun[p.PlanDigest+" "+p.Dir] = true
 				applying[name] = is.Pull
 				if row.State != "" {
 					applying[row.State] = is.Pull
@@ -310,6 +320,46 @@ func (r lockRows) twoOwners() string {
 	return ""
 }
 
+// sleepers are the pull requests that could have all that they wait for: nobody
+// owns a project or its state or has waited for either for longer.
+func (l *ledger) sleepers() []string {
+	type queue struct {
+		owner string
+		first waiterJSON
+		repo  string // of first
+	}
+	queues := map[string]*queue{} // by state, or by project where there is none
+	of := func(name string) *queue {
+		key := cmp.Or(l.states[name], name)
+		if queues[key] == nil {
+			queues[key] = &queue{}
+		}
+		return queues[key]
+	}
+	for name, row := range l.rows {
+		repo, _, _ := strings.Cut(name, "\x00")
+		q := of(name)
+		if row.Owner != 0 {
+			q.owner = fmt.Sprintf("%s#%d", repo, row.Owner)
+		}
+		for _, w := range row.Waiters {
+			if q.repo == "" || cmp.Or(w.Since.Compare(q.first.Since), cmp.Compare(w.Pull, q.first.Pull)) < 0 {
+				q.first, q.repo = w, repo
+			}
+		}
+	}
+	waits := map[string]bool{} // of those that wait: for somebody
+	for name, row := range l.rows {
+		repo, _, _ := strings.Cut(name, "\x00")
+		q := of(name)
+		for _, w := range row.Waiters {
+			who, first := fmt.Sprintf("%s#%d", repo, w.Pull), fmt.Sprintf("%s#%d", q.repo, q.first.Pull)
+			waits[who] = waits[who] || q.owner != "" && q.owner != who || first != who
+		}
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(waits)), func(who string) bool { return waits[who] })
+}
+
 func parsed[T any](l *ledger, body []byte) (v T) {
 	l.t.Helper()
 	if body == nil {
@@ -324,7 +374,7 @@ func parsed[T any](l *ledger, body []byte) (v T) {
 // What the history of a chaos is judged by would see two owners.
 func TestTwoOwnersOfAState(t *testing.T) {
 	t.Parallel()
-	row := func(owner int, state string) lockJSON { return lockJSON{Owner: owner, State: state, Seq: 1} }
+	row := func(owner int, state string) lockJSON { return lockJSON{Owner: owner, State: state} }
 	const a, b, other = "acme/infra\x00a\x00default", "acme/infra\x00b\x00default", "acme/eu\x00a\x00default"
 	for _, c := range []struct {
 		rows lockRows
@@ -339,6 +389,36 @@ func TestTwoOwnersOfAState(t *testing.T) {
 	} {
 		if got := c.rows.twoOwners(); (got != "") != c.two {
 			t.Errorf("%+v: %q, want two owners %t", c.rows, got, c.two)
+		}
+	}
+}
+
+// And whoever waits for nobody.
+func TestSleepers(t *testing.T) {
+	t.Parallel()
+	row := func(owner int, waiters ...int) lockJSON {
+		r := lockJSON{Owner: owner}
+		for _, pull := range waiters {
+			r.Waiters = append(r.Waiters, waiterJSON{Pull: pull, Since: time.Unix(int64(pull), 0)})
+		}
+		return r
+	}
+	const a, twin, b = "acme/infra\x00a\x00default", "acme/infra\x00twin\x00default", "acme/infra\x00b\x00default"
+	for _, c := range []struct {
+		rows lockRows
+		want []string
+	}{
+		{lockRows{a: row(1, 2), b: row(1, 3)}, nil},
+		{lockRows{a: row(0, 2, 3)}, []string{"acme/infra#2"}},
+		{lockRows{a: row(1), twin: row(0, 2)}, nil},
+		{lockRows{a: row(0, 2), twin: row(0, 3)}, []string{"acme/infra#2"}},
+		{lockRows{a: row(2), twin: row(0, 2)}, []string{"acme/infra#2"}},
+		{lockRows{a: row(1), b: row(0, 2)}, []string{"acme/infra#2"}},
+		{lockRows{a: row(0, 2), b: row(1, 2)}, nil},
+	} {
+		l := &ledger{rows: c.rows, states: map[string]string{a: "s", twin: "s"}}
+		if got := l.sleepers(); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v sleep, want %v", c.rows, got, c.want)
 		}
 	}
 }
