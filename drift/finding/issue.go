@@ -1,0 +1,27 @@
+package finding
+
+// Issue is an issue at GitHub, as far as drift cares.
+type Issue struct {
+	Number    int
+	Title     string
+	Body      string
+	Open      bool
+	Labels    []string
+	Assignees []string // logins
+}
+
+// Label is on every issue that weir opens about drift; they are found by it
+// and by the marker that their bodies begin with.
+const Label = "drift"
+
+// Branch is a change of files to be proposed: a branch of weir's own, and the
+// pull request that is opened from it.
+type Branch struct {
+	Name    string            // of the branch, such as weir/drift/revert-envs-prod
+	Base    string            // branch that the pull request is against
+	Commit  string            // of Base, that the change is made on
+	Message string            // of the commit
+	Files   map[string][]byte // by path; nil content removes the file. Without any the commit is empty
+	Title   string
+	Body    string
+}
