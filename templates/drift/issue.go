@@ -4,6 +4,8 @@ package drift
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"slices"
@@ -36,6 +38,21 @@ const (
 // again: it names the project exactly.
 func Marker(project string) string {
 	return "<!-- weir kind=drift project=" + url.PathEscape(project) + " -->"
+}
+
+// Set is a hidden line that changes with the set of what is found: with it,
+// people are told again.
+func Set(c finding.Check) string {
+	var keys []string
+	for _, f := range c.Open() {
+		keys = append(keys, strings.Join([]string{f.Address, f.Attribute, string(f.Kind)}, "\x00"))
+	}
+	if c.Failure != "" {
+		keys = []string{"failed"}
+	}
+	slices.Sort(keys)
+	sum := sha256.Sum256([]byte(strings.Join(keys, "\x01")))
+	return "<!-- weir set=" + hex.EncodeToString(sum[:8]) + " -->"
 }
 
 // SummaryMarker is that of the issue that lists what has no issue of its own.
@@ -88,7 +105,7 @@ func Body(p Project) string {
 	c := p.Check
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%s", Marker(c.Project))
+	line("%s\n%s", Marker(c.Project), Set(c))
 	if c.Failure != "" {
 		line("The check of %s **failed**, so nobody knows whether what is deployed is what %s says. Other projects are checked all the same.\n",
 			markdown.Code(c.Project), markdown.Code(p.Branch))
@@ -238,13 +255,20 @@ func (p Project) foot() string {
 // moment is precise enough for people, and never changes its length.
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
+// newsMarker begins every comment on an issue of drift.
+const newsMarker = "<!-- weir kind=drift -->"
+
 // News is the comment on what has changed since people were told last.
-func News(before, after []finding.Finding) string {
+func News(told []finding.Finding, c finding.Check) string {
+	if c.Failure != "" {
+		return fmt.Sprintf("%s\n%s\nThe check fails now, see above.\n", newsMarker, Set(c))
+	}
+	before, after := told, c.Open()
 	known := func(list []finding.Finding, f finding.Finding) bool {
 		return slices.ContainsFunc(list, func(o finding.Finding) bool { return o.Key() == f.Key() })
 	}
 	var b strings.Builder
-	b.WriteString("<!-- weir kind=drift-news -->\n")
+	b.WriteString(newsMarker + "\n" + Set(c) + "\n")
 	tell := func(what string, list, other []finding.Finding) {
 		const most = 30
 		n := 0
@@ -274,9 +298,9 @@ func News(before, after []finding.Finding) string {
 // Closed is the comment with which an issue is closed.
 func Closed(c finding.Check, gone bool) string {
 	if gone {
-		return "<!-- weir kind=drift-news -->\n" + markdown.Code(c.Project) + " is not in the repository any more, so it is not checked. What it managed may still be deployed.\n"
+		return newsMarker + "\n" + markdown.Code(c.Project) + " is not in the repository any more, so it is not checked. What it managed may still be deployed.\n"
 	}
-	return fmt.Sprintf("<!-- weir kind=drift-news -->\nNothing differs any more: checked %s at %.7s.\n", moment(c.Started), c.Commit)
+	return fmt.Sprintf("%s\nNothing differs any more: checked %s at %.7s.\n", newsMarker, moment(c.Started), c.Commit)
 }
 
 // Summary is the body of the issue that lists the projects that have none of
