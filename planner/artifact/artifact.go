@@ -27,6 +27,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -51,6 +52,10 @@ type Artifacts struct {
 	keeper *secrets.Keeper
 	local  bool // the keeper needs nobody: what it cannot open is damaged
 	log    *slog.Logger
+
+	// patience is how long one artifact may take. S3 and KMS may take a
+	// request and never answer; whoever waits would wait for ever.
+	patience time.Duration
 }
 
 // Scope is the pull request that an artifact belongs to.
@@ -172,6 +177,8 @@ func (a *Artifacts) put(ctx context.Context, s Scope, digest string, r io.Reader
 // write seals what r holds under a key of the bucket. It commits all of it, or
 // nothing where there is an error; check has the last word.
 func (a *Artifacts) write(ctx context.Context, key string, r io.Reader, check func() error) error {
+	ctx, cancel := a.soon(ctx)
+	defer cancel()
 	dataKey := make([]byte, dataKeySize)
 	if _, err := rand.Read(dataKey); err != nil {
 		return err
@@ -268,6 +275,8 @@ func (a *Artifacts) get(ctx context.Context, s Scope, digest string, w io.Writer
 		}
 		return fmt.Errorf("get artifact %s of %s: %w", short(digest), s, err)
 	}
+	ctx, cancel := a.soon(ctx)
+	defer cancel()
 	r, err := a.bucket.NewReader(ctx, key, nil)
 	if err != nil {
 		return failed(err)
@@ -311,7 +320,7 @@ func (a *Artifacts) Remove(ctx context.Context, s Scope) error {
 	}
 	removed := 0
 	for it := a.bucket.List(&blob.ListOptions{Prefix: prefix}); ; {
-		o, err := it.Next(ctx)
+		o, err := a.next(ctx, it)
 		if errors.Is(err, io.EOF) {
 			a.log.Debug("artifacts removed", "repo", s.Repo, "pull", s.Pull, "count", removed)
 			return nil
@@ -319,16 +328,39 @@ func (a *Artifacts) Remove(ctx context.Context, s Scope) error {
 		if err != nil {
 			return fmt.Errorf("list artifacts of %s: %w", s, err)
 		}
-		if err := a.bucket.Delete(ctx, o.Key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		if err := a.delete(ctx, o.Key); err != nil {
 			return fmt.Errorf("remove an artifact of %s: %w", s, err)
 		}
 		removed++
 	}
 }
 
+// next is one more object of a list; its error is io.EOF after the last.
+func (a *Artifacts) next(ctx context.Context, it *blob.ListIterator) (*blob.ListObject, error) {
+	ctx, cancel := a.soon(ctx)
+	defer cancel()
+	return it.Next(ctx)
+}
+
+// delete removes an object, if it is there.
+func (a *Artifacts) delete(ctx context.Context, key string) error {
+	ctx, cancel := a.soon(ctx)
+	defer cancel()
+	if err := a.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		return err
+	}
+	return nil
+}
+
+func (a *Artifacts) soon(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, a.patience, fmt.Errorf("no answer within %v", a.patience))
+}
+
 // Check reports whether artifacts can be stored now: whether the bucket can be
 // listed and the key seals. It is for readiness, and asks AWS where AWS is used.
 func (a *Artifacts) Check(ctx context.Context) error {
+	ctx, cancel := a.soon(ctx)
+	defer cancel()
 	ok, err := a.bucket.IsAccessible(ctx)
 	if err != nil {
 		return fmt.Errorf("reach the artifacts' bucket: %w", err)

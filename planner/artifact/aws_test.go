@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // cloud is as much of S3 and KMS as artifacts use: objects of one bucket, and
@@ -175,5 +176,54 @@ func TestS3AndKMS(t *testing.T) {
 	}
 	if len(c.objects) != 1 {
 		t.Errorf("%d objects left, want the other pull request's", len(c.objects))
+	}
+}
+
+// S3 and KMS that take requests and never answer once held a job for ever, with
+// its lease renewed and all that waited behind it.
+func TestSilence(t *testing.T) {
+	for _, k := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ENDPOINT_URL"} {
+		t.Setenv(k, "")
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	ending := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-ending }))
+	defer srv.Close()
+	defer close(ending)
+	for name, c := range map[string]Config{
+		"S3":  {Bucket: "s3://bucket?region=eu-west-1&use_path_style=true&endpoint=" + srv.URL, SealKey: "file://" + t.TempDir() + "/seal.key"},
+		"KMS": {Bucket: "file://" + t.TempDir(), SealKey: "awskms:///alias/weir?region=eu-west-1&endpoint=" + srv.URL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background() // as a job's, which has no end of its own
+			a, err := Open(ctx, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = a.Close() }()
+			a.patience = 50 * time.Millisecond
+			calls := map[string]func() error{
+				"Check": func() error { return a.Check(ctx) },
+				"Put":   func() error { _, err := a.Put(ctx, acme, []byte("plan")); return err },
+				"part":  func() error { return Parts{a}.Put(ctx, "RUN", 0, []byte("log")) },
+			}
+			if name == "S3" {
+				calls["Get"] = func() error { _, err := a.Get(ctx, acme, digestOf([]byte("plan"))); return err }
+				calls["Remove"] = func() error { return a.Remove(ctx, acme) }
+				calls["part back"] = func() error { _, _, err := Parts{a}.Get(ctx, "RUN", 0, ""); return err }
+				calls["runs"] = func() error { _, err := Parts{a}.Runs(ctx); return err }
+			} else {
+				calls["Seal"] = func() error { _, err := a.Seal(ctx, []byte("key")); return err }
+				calls["Unseal"] = func() error { _, err := a.Unseal(ctx, []byte("key")); return err }
+			}
+			for what, call := range calls {
+				var missing *NotFoundError
+				var damaged *DamagedError
+				if err := call(); err == nil || errors.As(err, &missing) || errors.As(err, &damaged) {
+					t.Errorf("%s: %v, want an error that says nothing about the artifact", what, err)
+				}
+			}
+		})
 	}
 }

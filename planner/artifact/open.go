@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
@@ -19,11 +20,14 @@ import (
 	"gocloud.dev/secrets/localsecrets"
 )
 
+// patience is enough for the largest plan files within a region of AWS.
+const patience = 2 * time.Minute
+
 // Open opens the bucket and the seal key. A directory that does not exist is
 // made with mode 0700, a key file with mode 0600; AWS is configured only where
 // a URL names it, and not asked yet (see Check).
 func Open(ctx context.Context, c Config) (*Artifacts, error) {
-	a := &Artifacts{log: c.Log}
+	a := &Artifacts{log: c.Log, patience: patience}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}

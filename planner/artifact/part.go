@@ -76,6 +76,8 @@ func (p Parts) get(ctx context.Context, run string, part int, known string) ([]b
 		return nil, "", err
 	}
 	a := p.Artifacts
+	ctx, cancel := a.soon(ctx)
+	defer cancel()
 	now, err := a.bucket.Attributes(ctx, key)
 	if err != nil || known != "" && now.ETag == known {
 		return nil, known, err
@@ -97,7 +99,7 @@ func (p Parts) Remove(ctx context.Context, run string) error {
 		return fmt.Errorf("remove parts: %w", err)
 	}
 	return p.each(ctx, prefix, func(key string) error {
-		if err := p.Artifacts.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		if err := p.Artifacts.delete(ctx, key); err != nil {
 			return fmt.Errorf("remove a part of the log of run %s: %w", short(run), err)
 		}
 		return nil
@@ -119,7 +121,7 @@ func (p Parts) Runs(ctx context.Context) ([]string, error) {
 
 func (p Parts) each(ctx context.Context, prefix string, f func(key string) error) error {
 	for it := p.Artifacts.bucket.List(&blob.ListOptions{Prefix: prefix}); ; {
-		o, err := it.Next(ctx)
+		o, err := p.Artifacts.next(ctx, it)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
