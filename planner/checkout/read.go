@@ -2,8 +2,11 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"weir/planner/checkout/git"
 	"weir/planner/checkout/mirror"
@@ -172,4 +175,61 @@ func (r *Repos) Contains(ctx context.Context, repo, commit, ancestor string) (co
 		return false, fmt.Errorf("look for %.7s in %.7s of %s: %w", ancestor, commit, repo, err)
 	}
 	return contains, nil
+}
+
+// Commit is one that touched something, and the files that it changed.
+type Commit struct {
+	ID    string
+	Files []string // of those asked for; slash-separated
+}
+
+// Commits lists those of a branch, such as merges of pull requests, that
+// touched files at or below paths and are ancestors of to, and not of from
+// where that is given: the newest first, at most so many. Both were fetched
+// before.
+func (r *Repos) Commits(ctx context.Context, repo, from, to string, most int, paths ...string) (commits []Commit, err error) {
+	err = r.reading(ctx, repo, func(m *mirror.Mirror) error {
+		known := []string{to}
+		if from != "" {
+			known = append(known, from)
+		}
+		if err := have(ctx, m, known...); err != nil {
+			return err
+		}
+		if slices.Contains(paths, ".") {
+			paths = []string{"."}
+		}
+		ids, err := m.Commits(ctx, from, to, most, paths...)
+		if err != nil {
+			return err
+		}
+		commits = nil
+		for _, id := range ids {
+			before, err := m.Resolve(ctx, id+"^1")
+			var none *GoneError
+			if errors.As(err, &none) {
+				before, err = emptyTree, nil // the first commit of all
+			}
+			if err != nil {
+				return err
+			}
+			files, err := m.Diff(ctx, before, id)
+			if err != nil {
+				return err
+			}
+			commits = append(commits, Commit{ID: id, Files: slices.DeleteFunc(files, func(f string) bool { return !below(f, paths) })})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list commits before %.7s of %s: %w", to, repo, err)
+	}
+	return commits, nil
+}
+
+// emptyTree is Git's id of the tree without files.
+const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+func below(file string, paths []string) bool {
+	return slices.ContainsFunc(paths, func(p string) bool { return p == "." || file == p || strings.HasPrefix(file, p+"/") })
 }

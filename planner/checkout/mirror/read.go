@@ -37,6 +37,25 @@ func (m *Mirror) Contains(ctx context.Context, commit, ancestor string) (bool, e
 	return err == nil, err
 }
 
+// Commits lists those on a branch's own line (merges count, what they merged
+// does not) that touched paths and are ancestors of to and not of from, the
+// newest first, at most so many. An empty from means all; the path "." alone, or
+// none, everything.
+func (m *Mirror) Commits(ctx context.Context, from, to string, most int, paths ...string) ([]string, error) {
+	args := []string{"rev-list", "--first-parent", "--max-count=" + strconv.Itoa(most), to}
+	if from != "" {
+		args = append(args, "^"+from)
+	}
+	args = append(args, "--")
+	for _, path := range paths {
+		if path != "." {
+			args = append(args, ":(top,literal)"+path)
+		}
+	}
+	out, err := m.git(ctx, args...)
+	return strings.Fields(out), err
+}
+
 // Resolve returns the id of what a name stands for, such as ID^{tree}. A name
 // that stands for nothing here is a *GoneError.
 func (m *Mirror) Resolve(ctx context.Context, name string) (string, error) {

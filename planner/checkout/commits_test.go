@@ -1,0 +1,45 @@
+package checkout
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What touched a project is found on the branch's own line, with exact paths.
+func TestCommitsOfPaths(t *testing.T) {
+	u := newHub(t).repo("acme/app")
+	first := u.commit("main", "", tree{"envs/prod/main.tf": "1", "envs/prod-eu/main.tf": "1"})
+	second := u.commit("main", first, tree{"envs/prod/main.tf": "2", "README": "2"})
+	third := u.commit("main", second, tree{"envs/prod-eu/main.tf": "3"})
+	last := u.commit("main", third, tree{"modules/[a]/x.tf": "4"})
+	r := newRepos(t, "")
+	if _, err := r.Fetch(t.Context(), u.name, u.cloneURL(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		from  string
+		most  int
+		paths []string
+		want  []Commit
+	}{
+		"all of a directory": {"", 9, []string{"envs/prod"}, []Commit{{second, []string{"envs/prod/main.tf"}}, {first, []string{"envs/prod/main.tf"}}}},
+		"since":              {first, 9, []string{"envs/prod"}, []Commit{{second, []string{"envs/prod/main.tf"}}}},
+		"nothing since":      {second, 9, []string{"envs/prod"}, nil},
+		"the newest":         {"", 1, []string{"envs/prod", "envs/prod-eu"}, []Commit{{third, []string{"envs/prod-eu/main.tf"}}}},
+		"no pattern":         {"", 9, []string{"modules/[a]"}, []Commit{{last, []string{"modules/[a]/x.tf"}}}},
+		"not a pattern":      {"", 9, []string{"modules/a"}, nil},
+		"everything":         {second, 9, []string{"."}, []Commit{{last, []string{"modules/[a]/x.tf"}}, {third, []string{"envs/prod-eu/main.tf"}}}},
+	} {
+		got, err := r.Commits(t.Context(), u.name, tt.from, last, tt.most, tt.paths...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+	if _, err := r.Commits(t.Context(), u.name, "", "0123", 1); err == nil {
+		t.Error("a commit that is none: no error")
+	}
+}
