@@ -339,7 +339,10 @@ func (t *task) applyEnded(ctx context.Context, p *record.ProjectRecord, one *rec
 	t.note(what, p.Note, p.ID).Digests = map[string]string{p.ID: p.PlanDigest}
 	const tries = 5
 	for try := 1; ; try++ {
-		err := t.saveRuns(ctx, []*record.Run{one})
+		entry, err := t.remember(ctx, outcomeOf(p.State), one, p)
+		if err == nil {
+			err = t.saveRuns(ctx, []*record.Run{one}, entry...)
+		}
 		var conflict *store.ConflictError
 		if err == nil || try == tries || errors.As(err, &conflict) || errors.Is(err, work.ErrLost) {
 			return err

@@ -24,6 +24,9 @@ func (t *task) close(ctx context.Context) error {
 	}
 	again := t.rec.Closed
 	t.rec.Closed, t.rec.Merged = true, t.pr.Merged
+	if err := t.noteFate(ctx); err != nil {
+		return err
+	}
 	left := t.leftToApply()
 	if t.pr.Merged && t.rec.Mode == policy.OnMerge && len(left) > 0 {
 		return t.applyMerged(ctx, again)

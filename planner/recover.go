@@ -3,9 +3,11 @@ package planner
 import (
 	"context"
 
+	"weir/planner/ledger"
 	"weir/planner/record"
 	"weir/planner/result"
 	"weir/planner/work"
+	"weir/store"
 )
 
 // recoverApply looks for an apply that was running when its worker died.
@@ -14,6 +16,7 @@ import (
 // to be told until that has happened.
 func (t *task) recoverApply(ctx context.Context) (bool, error) {
 	var runs []*record.Run
+	var entries []store.Write
 	for i := range t.rec.Projects {
 		p := &t.rec.Projects[i]
 		if p.State != record.Applying {
@@ -29,6 +32,11 @@ func (t *task) recoverApply(ctx context.Context) (bool, error) {
 			}
 			runs = append(runs, &one)
 		}
+		entry, err := t.remember(ctx, ledger.Interrupted, &one, p)
+		if err != nil {
+			return false, err
+		}
+		entries = append(entries, entry...)
 		p.State, p.AppliedHead = record.Interrupted, p.PlanHead
 		p.Note = "weir was stopped while terraform applied it; part of it may have been done"
 		t.rec.Untold = append(t.rec.Untold, p.ID)
@@ -39,7 +47,7 @@ func (t *task) recoverApply(ctx context.Context) (bool, error) {
 	}
 	t.rec.Posted = nil // a person decides anew, on the plan to come
 	if t.rec.Noted() {
-		if err := t.saveRuns(ctx, runs); err != nil {
+		if err := t.saveRuns(ctx, runs, entries...); err != nil {
 			return false, err
 		}
 	}

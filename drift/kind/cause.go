@@ -96,7 +96,7 @@ func (c *classifier) cause(s subject) cause {
 		return c.failed()
 	}
 	if data := find(s.from, "data."); data != "" {
-		return cause{kind: finding.Data, text: "it comes from " + data + ", which has another value now"}
+		return cause{kind: finding.Data, text: "it comes from " + data + ", which seems to have another value now"}
 	}
 	if moved != "" {
 		return newer
@@ -244,7 +244,7 @@ func (c *classifier) openVariable(s subject) string {
 }
 
 // follows is the cause of another resource's finding, where the subject's
-// value comes from that.
+// value comes from that. One that is explained comes before one that is not.
 func (c *classifier) follows(s subject) (cause, bool) {
 	var best cause
 	for _, reference := range s.from {
@@ -269,7 +269,10 @@ func (c *classifier) follows(s subject) (cause, bool) {
 				// This resource itself is there.
 				follow.kind = finding.Changed
 			}
-			if best.kind == "" || best.kind == finding.Unknown {
+			if follow.kind != finding.Unknown {
+				return follow, true
+			}
+			if best.kind == "" {
 				best = follow
 			}
 		}

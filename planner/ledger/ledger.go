@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -281,4 +282,24 @@ func tellFates(ctx context.Context, s store.Store, records []Record) error {
 		}
 	}
 	return nil
+}
+
+// Merges returns the pull requests of a repository that were merged, by the
+// commits of the base branch that they became.
+func Merges(ctx context.Context, s store.Store, repo string) (map[string]int, error) {
+	rows, err := store.All(ctx, s, fates, repo+"#")
+	if err != nil {
+		return nil, fmt.Errorf("read merges of %s: %w", repo, err)
+	}
+	pulls := map[string]int{}
+	for _, row := range rows {
+		var fate Fate
+		if err := json.Unmarshal(row.Body, &fate); err != nil {
+			return nil, fmt.Errorf("read %s: %w", row.Key, err)
+		}
+		if pull, err := strconv.Atoi(strings.TrimPrefix(row.Key.Sort, repo+"#")); err == nil && fate.MergedAs != "" {
+			pulls[fate.MergedAs] = pull
+		}
+	}
+	return pulls, nil
 }

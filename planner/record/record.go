@@ -196,6 +196,8 @@ type Run struct {
 	Log       string             `json:"log,omitempty"`  // artifact digest of the log, once it has ended
 	Text      string             `json:"text,omitempty"` // artifact digest of the plan's text
 	Summary   *terraform.Summary `json:"summary,omitempty"`
+	Terraform string             `json:"terraform,omitempty"` // version that planned
+	Providers map[string]string  `json:"providers,omitempty"` // versions by source address
 	Failure   string             `json:"failure,omitempty"`
 	Notes     []string           `json:"notes,omitempty"`
 }

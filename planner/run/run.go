@@ -99,7 +99,7 @@ func (x *Runs) Plan(ctx context.Context, files Files, found project.Project, p *
 	if r.Text, err = x.Artifacts.Put(ctx, scopeOf(r), []byte(plan.Text)); err != nil {
 		return fmt.Errorf("keep the plan of %s: %w", p.ID, err)
 	}
-	r.Summary = fit(plan.Summary)
+	r.Summary, r.Terraform, r.Providers = fit(plan.Summary), plan.Version, plan.Providers
 	r.State, p.State = record.NoChanges, record.NoChanges
 	if !plan.Summary.Empty() {
 		r.State, p.State = record.Planned, record.Planned

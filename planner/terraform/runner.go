@@ -292,7 +292,8 @@ func (p *project) plan(ctx context.Context, code Code, out string) (*Plan, *Fail
 	}
 	result := &Plan{Text: p.clean(planText(text.String())), Notes: p.notes}
 	code = p.source.Fill(code)
-	code.Versions = source.Versions(p.lockFile())
+	lock := p.lockFile()
+	code.Versions, result.Providers = source.Versions(lock), source.LockedProviders(lock)
 	var err error
 	if code.Remote, err = p.downloaded(); err != nil {
 		return nil, nil, err

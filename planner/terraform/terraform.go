@@ -31,11 +31,12 @@ type Target struct {
 
 // Plan is what one terraform plan came to.
 type Plan struct {
-	Text    string // terraform's own rendering, without colours
-	Summary Summary
-	Version string // of terraform
-	Took    time.Duration
-	Notes   []string // what the reader should know of how it was made, in sentences
+	Text      string // terraform's own rendering, without colours
+	Summary   Summary
+	Version   string            // of terraform
+	Providers map[string]string // versions by source address, as the lock file has them
+	Took      time.Duration
+	Notes     []string // what the reader should know of how it was made, in sentences
 }
 
 // Failure is a mistake of the user's or of their cloud's, in words for the

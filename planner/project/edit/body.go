@@ -15,12 +15,12 @@ import (
 // edits are worked out for one file. Methods return why something cannot be
 // expressed; then what was gathered is worth nothing.
 type edits struct {
-	file     *file
-	dir      *directory
-	resource string
-	kind     string // of the resource
-	splices  []splice
-	adds     []add
+	file    *file
+	dir     *directory
+	kind    string // of the resource
+	done    bool   // they were made: nothing may be left to do
+	splices []splice
+	adds    []add
 }
 
 // add is what comes at the end of a block.
@@ -33,7 +33,7 @@ type add struct {
 
 // trial is a copy for finding out what an edit would take.
 func (e *edits) trial() *edits {
-	return &edits{file: e.file, dir: e.dir, resource: e.resource, kind: e.kind}
+	return &edits{file: e.file, dir: e.dir, kind: e.kind, done: e.done}
 }
 
 // cost is how much was gathered.
@@ -87,9 +87,9 @@ func (e *edits) attribute(in *hclsyntax.Block, name string, declared, want cty.V
 		return e.blocks(in, name, blocks, declared, want)
 	}
 	switch {
-	case want.IsNull() || !known(declared) && isEmpty(want):
-		if want.IsNull() && known(declared) && top {
-			return fmt.Sprintf("the code does not set %s, so it cannot take it away: the provider's default is %s", name, short(declared))
+	case want.IsNull() || !known(declared) && isEmpty(want) || isTuple(want) && isEmpty(want) && objects(declared):
+		if known(declared) && top && !e.done {
+			return fmt.Sprintf("the code does not set %s, so it cannot take it away: without it, it is %s", name, short(declared))
 		}
 		return ""
 	case top && !known(declared):
@@ -99,17 +99,9 @@ func (e *edits) attribute(in *hclsyntax.Block, name string, declared, want cty.V
 			e.adds = append(e.adds, add{to: in, written: e.newBlock(name, v, nil)})
 		}
 		return ""
-	case top && isEmpty(want) && isEmptyList(declared, want):
-		return fmt.Sprintf("the code does not set %s, so it cannot take it away", name)
 	}
 	e.adds = append(e.adds, add{to: in, name: name, value: want})
 	return ""
-}
-
-// isEmptyList reports whether an empty list is wanted in the place of nested
-// blocks that the code does not have.
-func isEmptyList(declared, want cty.Value) bool {
-	return isTuple(want) && slices.ContainsFunc(elements(declared), isObject)
 }
 
 // asBlocks reports whether an attribute that a block does not have is to be
@@ -117,7 +109,7 @@ func isEmptyList(declared, want cty.Value) bool {
 // with an equals sign elsewhere. Terraform's older way for providers to define
 // such attributes takes blocks only, or both.
 func (e *edits) asBlocks(name string, v cty.Value) bool {
-	if !objects(v) || v.LengthInt() == 0 {
+	if !objects(v) {
 		return false
 	}
 	for _, f := range e.dir.files {
@@ -130,9 +122,9 @@ func (e *edits) asBlocks(name string, v cty.Value) bool {
 	return true
 }
 
-// objects reports whether a value is a list of objects.
+// objects reports whether a value is a list of objects, and not an empty one.
 func objects(v cty.Value) bool {
-	return isTuple(v) && !slices.ContainsFunc(elements(v), func(v cty.Value) bool { return !isObject(v) })
+	return isTuple(v) && v.LengthInt() > 0 && !slices.ContainsFunc(elements(v), func(v cty.Value) bool { return !isObject(v) })
 }
 
 // dropAttribute takes an attribute away: its line, with the comment at its end.
@@ -158,7 +150,7 @@ func (e *edits) blocks(in *hclsyntax.Block, name string, have []*hclsyntax.Block
 		return elements(v)
 	}
 	wants, says := list(want), list(declared)
-	if !want.IsNull() && !isObject(want) && !objects(want) {
+	if len(wants) == 0 && !isEmpty(want) || len(wants) > 0 && !isObject(want) && !objects(want) {
 		return fmt.Sprintf("%s is written as blocks, and what is deployed is no list of objects", name)
 	}
 	said, unordered := match(len(have), says, func(i int, v cty.Value) bool { return agrees(have[i].Body, v) }, true)
@@ -237,22 +229,36 @@ func (e *edits) newBlock(name string, v cty.Value, like []*hclsyntax.Block) stri
 func fillBlock(body *hclwrite.Body, v cty.Value, like []*hclsyntax.Block) {
 	var nested []string
 	inner := map[string][]*hclsyntax.Block{}
-	set := map[string]bool{}
+	set := map[string]int{} // how many of like set it
+	place := map[string]int{}
 	for _, b := range like {
-		for name := range b.Body.Attributes {
-			set[name] = true
+		for name, attr := range b.Body.Attributes {
+			set[name]++
+			place[name] = attr.SrcRange.Start.Byte - b.TypeRange.Start.Byte
 		}
 		for _, in := range b.Body.Blocks {
 			inner[in.Type] = append(inner[in.Type], in)
 		}
 	}
-	for _, name := range keys(v) {
+	names := keys(v)
+	slices.SortStableFunc(names, func(a, b string) int {
+		switch {
+		case set[a] > 0 && set[b] > 0:
+			return place[a] - place[b]
+		case set[a] > 0:
+			return -1
+		case set[b] > 0:
+			return 1
+		}
+		return 0
+	})
+	for _, name := range names {
 		switch value := field(v, name); {
 		case value.IsNull():
-		case set[name]:
+		case len(like) > 0 && set[name] == len(like):
 			body.SetAttributeValue(name, value)
 		case isEmpty(value):
-		case objects(value), inner[name] != nil && isObject(value):
+		case set[name] == 0 && objects(value), inner[name] != nil && isObject(value):
 			nested = append(nested, name)
 		default:
 			body.SetAttributeValue(name, value)
@@ -330,7 +336,7 @@ func (e *edits) end(b *hclsyntax.Block, adds []add) {
 	}
 	one := b.OpenBraceRange.Start.Line == b.CloseBraceRange.Start.Line
 	tail := bytes.TrimRight(f.data[open:end], " \t")
-	gap := !one && len(tail) > 0 && len(bytes.TrimSpace(tail)) > 0 // something stands above
+	gap := len(bytes.TrimSpace(tail)) > 0 // something stands above
 	for _, a := range adds {
 		if a.written == "" && !multiline(a.value) {
 			longest = max(longest, len(a.name)+1)
@@ -338,7 +344,8 @@ func (e *edits) end(b *hclsyntax.Block, adds []add) {
 	}
 	attached := false
 	if gap && last != nil && adds[0].written == "" {
-		if after, ok := f.last(last.SrcRange.End.Byte, false); ok && after == f.lineStart(end) && last.SrcRange.Start.Line == last.SrcRange.End.Line {
+		after, ok := f.last(last.SrcRange.End.Byte, false)
+		if single := last.SrcRange.Start.Line == last.SrcRange.End.Line; single && (one || ok && after == f.lineStart(end)) {
 			width = last.EqualsRange.Start.Byte - last.NameRange.Start.Byte
 			attached = longest <= width
 		}

@@ -206,15 +206,15 @@ func (s *session) set(group []Set) (why string, err error) {
 	if where.file.link {
 		return where.file.name + " is a symbolic link, and what it leads to may be used elsewhere", nil
 	}
-	change := func(f *file) (*edits, string) {
-		e := &edits{file: f, dir: p.dir, resource: one.Address, kind: p.address.kind}
+	change := func(f *file, done bool) (*edits, string) {
+		e := &edits{file: f, dir: p.dir, kind: p.address.kind, done: done}
 		why := e.attribute(f.body.Blocks[where.index], one.Attribute, declared, want, true)
 		if why == "" {
 			e.flush()
 		}
 		return e, why
 	}
-	e, why := change(where.file)
+	e, why := change(where.file, false)
 	if why != "" || len(e.splices) == 0 {
 		return why, nil
 	}
@@ -223,7 +223,7 @@ func (s *session) set(group []Set) (why string, err error) {
 		return fmt.Sprintf("weir could not write it: %v", err), nil //nolint:nilerr // told to people, the edit is left out
 	}
 	// The text has to read as what was asked for.
-	if again, why := change(next); why != "" || len(again.splices) > 0 {
+	if again, why := change(next, true); why != "" || len(again.splices) > 0 {
 		return "weir could not write it so that it reads as the same value again", nil
 	}
 	s.replace(next)

@@ -32,6 +32,14 @@ type directory struct {
 	wrong string  // why nothing can be done here
 }
 
+// String names a directory for people.
+func (d *directory) String() string {
+	if d.path == "." {
+		return "the top directory"
+	}
+	return d.path
+}
+
 // place is a block in a file.
 type place struct {
 	file  *file
@@ -177,7 +185,7 @@ func (s *session) find(text string) (*declaration, string, error) {
 	}
 	switch {
 	case plain == 0:
-		return nil, fmt.Sprintf("there is no resource %s.%s in the code of %s", a.kind, a.name, d.path), nil
+		return nil, fmt.Sprintf("there is no resource %s.%s in %s", a.kind, a.name, d), nil
 	case plain > 1:
 		return nil, fmt.Sprintf("it is declared twice, in %s and %s", found.declared[0].at(), found.declared[1].at()), nil
 	}
@@ -205,7 +213,7 @@ func (d *directory) call(name string) (*place, string, string) {
 		}
 	}
 	if found == nil {
-		return nil, "", fmt.Sprintf("there is no call of module %s in native syntax in %s", name, d.path)
+		return nil, "", fmt.Sprintf("there is no call of module %s in native syntax in %s", name, d)
 	}
 	if !known(source) || source.IsNull() || source.Type() != cty.String {
 		return nil, "", fmt.Sprintf("the source of module %s is worked out", name)

@@ -18,6 +18,7 @@ type users struct {
 
 type call struct {
 	at     string // file and line
+	from   string // directory
 	target string
 	open   bool // target is only the beginning
 }
@@ -33,8 +34,11 @@ func (s *session) callers(dir string) ([]string, error) {
 	}
 	var at []string
 	for _, c := range u.calls {
-		if c.target == dir || c.open && strings.HasPrefix(dir, c.target) {
+		switch {
+		case !c.open && c.target == dir:
 			at = append(at, c.at)
+		case c.open && c.from != dir && (c.target == "." || strings.HasPrefix(dir, c.target)):
+			at = append(at, c.at+" (whose source is worked out)")
 		}
 	}
 	return at, nil
@@ -94,8 +98,9 @@ func (s *session) usage() (*users, error) {
 		var m module.Module
 		m.Add(name, data)
 		for _, c := range m.Calls {
-			target := path.Join(path.Dir(name), c.Source)
-			u.calls = append(u.calls, call{fmt.Sprintf("%s line %d", name, c.Line), target, c.Open})
+			u.calls = append(u.calls, call{
+				fmt.Sprintf("%s line %d", name, c.Line), path.Dir(name), path.Join(path.Dir(name), c.Source), c.Open,
+			})
 		}
 		return nil
 	})

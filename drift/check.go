@@ -1,0 +1,263 @@
+package drift
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"weir/drift/finding"
+	"weir/planner/checkout"
+	"weir/planner/project"
+	"weir/planner/record"
+	"weir/planner/run"
+	"weir/planner/scope"
+	"weir/planner/work"
+	"weir/store"
+)
+
+// survey is one job's look at a repository.
+type survey struct {
+	*Drift
+	job   work.Job
+	repo  Repository
+	co    *checkout.Checkout
+	head  string // the newest commit of the default branch
+	cfg   *project.Config
+	set   *project.Set
+	known map[string]Known // by project
+	owner map[string]int   // by project: the pull request that owns it
+}
+
+// check looks at the projects that are due, or asked for, those first that
+// were not looked at for longest, and tells what it found.
+func (d *Drift) check(ctx context.Context, job work.Job) error {
+	letGo, err := d.hold(ctx, job.Repo)
+	if err != nil {
+		return err
+	}
+	defer letGo()
+	fence, err := d.Queue.Fence(ctx, job)
+	if err != nil {
+		return err
+	}
+	s := &survey{Drift: d, job: job}
+	failure, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	state := State{Repo: job.Repo, Commit: s.head, At: time.Now().UTC(), Failure: failure}
+	if failure != "" {
+		return d.putState(ctx, fence, state)
+	}
+	if err := s.read(ctx); err != nil {
+		return err
+	}
+	if err := s.look(ctx, fence, s.due()); err != nil {
+		return err
+	}
+	gone := s.gone()
+	if err := s.tell(ctx, fence, gone); err != nil {
+		return err
+	}
+	if err := d.forget(ctx, fence, gone); err != nil {
+		return err
+	}
+	return d.putState(ctx, fence, state)
+}
+
+// open checks the newest commit of the default branch out and finds its
+// projects. What is wrong with the repository is the first result.
+func (s *survey) open(ctx context.Context) (failure string, err error) {
+	if s.repo, err = s.GitHub.Repository(ctx, s.job.Repo); err != nil {
+		return "", err
+	}
+	if s.head, err = s.Checkouts.Fetch(ctx, s.job.Repo, s.repo.CloneURL, s.repo.Branch); err != nil {
+		return "", err
+	}
+	if s.cfg, failure, err = (scope.Finder{Checkouts: s.Checkouts}).BaseConfig(ctx, s.job.Repo, s.head); failure != "" || err != nil {
+		return failure, err
+	}
+	request := checkout.Request{
+		Repo: s.job.Repo, CloneURL: s.repo.CloneURL, BaseRef: s.repo.Branch, Head: s.head,
+		Submodules: s.cfg.Checkout.Submodules, LFS: s.cfg.Checkout.LFS,
+	}
+	s.co, err = s.Checkouts.Open(ctx, request)
+	var bad *checkout.SubmoduleError
+	if errors.As(err, &bad) {
+		return fmt.Sprintf("The submodule %s cannot be checked out: %s.", bad.Path, bad.Reason), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	s.set, failure = scope.Discover(s.co.Root)
+	return failure, nil
+}
+
+// read finds out what is known, and who owns what.
+func (s *survey) read(ctx context.Context) error {
+	all, err := Read(ctx, s.Store, s.job.Repo)
+	if err != nil {
+		return err
+	}
+	s.known = map[string]Known{}
+	for _, k := range all {
+		s.known[k.Check.Project] = k
+	}
+	rows, err := s.Locks.List(ctx, s.job.Repo)
+	if err != nil {
+		return err
+	}
+	s.owner = map[string]int{}
+	for _, p := range s.set.Projects {
+		for _, row := range rows {
+			if row.Key.Dir == p.Dir && row.Key.Workspace == p.Workspace {
+				s.owner[p.ID()] = row.Owner
+			}
+		}
+	}
+	return nil
+}
+
+// due are the projects to look at, those first that wait longest. What this
+// job has looked at before it was cut short is not due again.
+func (s *survey) due() []project.Project {
+	var due []project.Project
+	for _, p := range s.set.Projects {
+		rule, group := ruleOf(s.cfg, p.Dir)
+		switch {
+		case s.known[p.ID()].Check.Started.After(s.job.Accepted):
+		case s.job.Command != nil && !scope.Selects(s.job.Command, p.ID(), p.Dir, p.Workspace):
+		case s.job.Command == nil && group != s.job.Group:
+		case s.job.Command == nil && rule != nil && rule.Schedule == "off":
+		default:
+			due = append(due, p)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b project.Project) int {
+		return s.known[a.ID()].Check.Started.Compare(s.known[b.ID()].Check.Started)
+	})
+	return due
+}
+
+// look looks at projects, some at once, and keeps what it found of each.
+func (s *survey) look(ctx context.Context, fence store.Write, due []project.Project) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.AtOnce)
+	results := make([]Known, len(due))
+	for i, p := range due {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			known, err := s.lookAt(ctx, p)
+			if err != nil {
+				return err
+			}
+			results[i], err = s.put(ctx, fence, known)
+			return err
+		})
+	}
+	err := group.Wait()
+	for i, p := range due {
+		if results[i].version != 0 {
+			s.known[p.ID()] = results[i]
+		}
+	}
+	return err
+}
+
+// lookAt looks at one project. A project that is being applied is put off.
+func (s *survey) lookAt(ctx context.Context, p project.Project) (Known, error) {
+	rule, group := ruleOf(s.cfg, p.Dir)
+	known := s.known[p.ID()]
+	check := finding.Check{
+		Repo: s.job.Repo, Project: p.ID(), Dir: p.Dir, Workspace: p.Workspace, Name: p.Name,
+		Commit: s.head, Started: time.Now().UTC(), InFlight: s.owner[p.ID()],
+	}
+	if check.InFlight != 0 {
+		rec, _, err := record.ReadPull(ctx, s.Store, s.job.Repo, check.InFlight)
+		if err != nil {
+			return known, err
+		}
+		if own := rec.Project(p.ID()); own != nil && own.State == record.Applying {
+			if known.version == 0 {
+				known.Check, known.Group = check, group
+				known.Check.Started = time.Time{} // nothing is known of it
+			}
+			known.PutOff = fmt.Sprintf("#%d is being applied", check.InFlight)
+			return known, nil
+		}
+	}
+	plan, failure, err := s.Looker.Look(ctx, s.job.Repo, run.Files{Root: s.co.Root, Tree: s.co.Tree}, p, s.Environ)
+	if err != nil {
+		return known, err
+	}
+	check.Took = time.Since(check.Started)
+	check.Failure = failure
+	if plan != nil {
+		check.Terraform = plan.Version
+		if err := s.explain(ctx, &check, p, rule, plan); err != nil {
+			return known, err
+		}
+	}
+	known = known.learn(check, group)
+	known.Assignees = nil
+	if rule != nil {
+		known.Assignees = rule.Assignees
+	}
+	s.Log.Info("checked", "repo", check.Repo, "project", check.Project, "findings", len(check.Findings), "failure", failure != "", "took", check.Took)
+	return known, nil
+}
+
+// gone are the projects that something is known of and that are not in the
+// repository any more.
+func (s *survey) gone() []Known {
+	var gone []Known
+	for id, k := range s.known {
+		if !slices.ContainsFunc(s.set.Projects, func(p project.Project) bool { return p.ID() == id }) {
+			gone = append(gone, k)
+		}
+	}
+	slices.SortFunc(gone, byProject)
+	return gone
+}
+
+func byProject(a, b Known) int { return cmp.Compare(a.Check.Project, b.Check.Project) }
+
+// tell makes the issues fit and keeps which they are.
+func (s *survey) tell(ctx context.Context, fence store.Write, gone []Known) error {
+	if s.Teller == nil {
+		return nil
+	}
+	var known []Known
+	for id, k := range s.known {
+		if !slices.ContainsFunc(gone, func(g Known) bool { return g.Check.Project == id }) && !k.Check.Started.IsZero() {
+			known = append(known, k)
+		}
+	}
+	slices.SortFunc(known, byProject)
+	issues, err := s.Teller.Tell(ctx, s.job.Repo, known, gone)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		if issues[k.Check.Project] == k.Issue {
+			continue
+		}
+		k.Issue = issues[k.Check.Project]
+		if k, err = s.put(ctx, fence, k); err != nil {
+			return err
+		}
+		s.known[k.Check.Project] = k
+	}
+	return nil
+}
+
+// sentence ends a text as one.
+func sentence(text string) string { return strings.TrimRight(text, ".\n ") + "." }

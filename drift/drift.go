@@ -1,0 +1,188 @@
+// Package drift compares what is deployed with what is in Git: on a schedule
+// and when somebody asks, read-only, one project at a time, and never before a
+// pull request's own runs. What it finds is explained, kept, and told.
+package drift
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"weir/drift/finding"
+	"weir/drift/schedule"
+	"weir/locks"
+	"weir/planner/checkout"
+	"weir/planner/project"
+	"weir/planner/run"
+	"weir/planner/terraform"
+	"weir/planner/work"
+	"weir/store"
+)
+
+// Repository is what GitHub says of one.
+type Repository struct {
+	Name     string // owner/name, as GitHub spells it now
+	Branch   string // the default one
+	CloneURL string // without credentials
+}
+
+// GitHub is what is asked of GitHub about repositories.
+type GitHub interface {
+	// Repositories returns the full names of all repositories that an App
+	// is installed on; none without an App.
+	Repositories(ctx context.Context) ([]string, error)
+	Repository(ctx context.Context, repo string) (Repository, error)
+}
+
+// Queue is what is needed of package work.
+type Queue interface {
+	Writes(ctx context.Context, job work.Job) ([]store.Write, error)
+	Fence(ctx context.Context, job work.Job) (store.Write, error)
+	Wake()
+}
+
+// Looker plans a project and changes nothing, see run.Runs.Look.
+type Looker interface {
+	Look(ctx context.Context, repo string, files run.Files, found project.Project, environ map[string]string) (*terraform.Plan, string, error)
+}
+
+// Locks is what is needed of package locks.
+type Locks interface {
+	List(ctx context.Context, repo string) ([]locks.Lock, error)
+}
+
+// Teller tells people what a check came to, and is asked again after an error:
+// what it has told already it does not tell twice.
+type Teller interface {
+	// Tell makes what people see of a repository's projects fit to their
+	// checks, and returns the issues: by project, 0 where there is none.
+	// gone are projects that are not in the repository any more.
+	Tell(ctx context.Context, repo string, known []Known, gone []Known) (map[string]int, error)
+}
+
+// Drift checks projects. All fields but those that say so are needed; they do
+// not change once it is used.
+type Drift struct {
+	Store     store.Store
+	Queue     Queue
+	Locks     Locks
+	Checkouts *checkout.Repos
+	Looker    Looker
+	GitHub    GitHub
+	Teller    Teller // nil: what is found is kept and told nobody
+
+	Serves  func(repo string) bool // whether weir works for a repository
+	Named   []string               // repositories to check; nil: all that the App is installed on
+	Cron    string                 // when, for repositories that do not say; "": not by themselves
+	Environ map[string]string      // variables of checks in place of the server's, such as read-only credentials
+	AtOnce  int                    // checks at once; 0: one
+
+	Log *slog.Logger // nil: none
+
+	once  sync.Once
+	alone sync.Map // repository to chan struct{}: one worktree for all checks of one
+}
+
+// Topics of jobs: each is done one at a time for a repository.
+const (
+	checks   = "checks"
+	commands = "commands"
+)
+
+func (d *Drift) init() {
+	d.once.Do(func() {
+		if d.Log == nil {
+			d.Log = slog.New(slog.DiscardHandler)
+		}
+		d.AtOnce = max(d.AtOnce, 1)
+	})
+}
+
+// Do does one job of kind drift. What is wrong with a repository is kept and
+// told, and is no error. An error is ours: the job is to be tried again, and
+// goes on where it ended.
+func (d *Drift) Do(ctx context.Context, job work.Job) error {
+	d.init()
+	if err := d.check(ctx, job); err != nil {
+		return fmt.Errorf("drift of %s: %w", job.Repo, err)
+	}
+	return nil
+}
+
+// groupsOf are the groups of projects that are checked together, by the rules
+// of weir.yaml; projects that no rule names are in the server's.
+func (d *Drift) groupsOf(cfg *project.Config) []schedule.Group {
+	var groups []schedule.Group
+	if cfg != nil {
+		for _, rule := range cfg.Drift {
+			groups = append(groups, schedule.Group{Name: schedule.Name(rule.Dirs), Cron: orDefault(rule.Schedule, d.Cron), Zone: rule.Timezone})
+		}
+	}
+	return append(groups, schedule.Group{Name: others, Cron: d.Cron})
+}
+
+func orDefault(cron, server string) string {
+	if cron == "" {
+		return server
+	}
+	return cron
+}
+
+// others is the group of the projects that no rule names.
+const others = "others"
+
+// ruleOf returns the first rule of weir.yaml that names a directory, and its
+// group.
+func ruleOf(cfg *project.Config, dir string) (*project.DriftRule, string) {
+	if cfg != nil {
+		for i := range cfg.Drift {
+			if cfg.Drift[i].Fits(dir) {
+				return &cfg.Drift[i], schedule.Name(cfg.Drift[i].Dirs)
+			}
+		}
+	}
+	return nil, others
+}
+
+// hold waits until no other job of this process uses the repository's
+// worktree, and returns the function that lets go of it.
+func (d *Drift) hold(ctx context.Context, repo string) (func(), error) {
+	place, _ := d.alone.LoadOrStore(repo, make(chan struct{}, 1))
+	held := place.(chan struct{}) //nolint:errcheck // nothing else is stored
+	select {
+	case held <- struct{}{}:
+		return func() { <-held }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the files: %w", context.Cause(ctx))
+	}
+}
+
+// Known is what weir remembers of the drift of one project.
+type Known struct {
+	Check   finding.Check `json:"check"`
+	Group   string        `json:"group"`
+	Since   time.Time     `json:"since,omitzero"` // since when there has been something that counts; zero: there is nothing
+	Changed time.Time     `json:"changed"`        // when the set of findings last changed
+	Issue   int           `json:"issue,omitempty"`
+	PutOff  string        `json:"put_off,omitempty"` // why the newest check was not done: the findings are of the one before
+
+	Assignees []string `json:"assignees,omitempty"` // of its issue
+	History   []Point  `json:"history,omitempty"`   // the newest last
+
+	version store.Version
+}
+
+// Point is what one check came to, in numbers.
+type Point struct {
+	At     time.Time        `json:"at"`
+	Open   int              `json:"open"`
+	Hidden int              `json:"hidden,omitempty"`
+	Worst  finding.Severity `json:"worst,omitempty"`
+	Failed bool             `json:"failed,omitempty"`
+}
+
+// maxHistory is how many points are kept of a project: some months of nightly
+// checks.
+const maxHistory = 120

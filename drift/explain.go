@@ -1,0 +1,126 @@
+package drift
+
+import (
+	"context"
+	"errors"
+	"path"
+	"time"
+
+	"weir/drift/finding"
+	"weir/drift/kind"
+	"weir/drift/rule"
+	"weir/planner/checkout"
+	"weir/planner/ledger"
+	"weir/planner/project"
+	"weir/planner/terraform"
+)
+
+// maxCommits is how many commits since the last apply are looked at.
+const maxCommits = 30
+
+// explain classifies what a plan of a project shows, and applies the rules of
+// weir.yaml.
+func (s *survey) explain(ctx context.Context, check *finding.Check, p project.Project, driftRule *project.DriftRule, plan *terraform.Plan) error {
+	e := kind.Evidence{Summary: plan.Summary, Now: kind.Versions{Terraform: plan.Version, Providers: plan.Providers}}
+	if !plan.Summary.Empty() || len(plan.Summary.Drift) > 0 {
+		if err := s.evidence(ctx, &e, p); err != nil {
+			return err
+		}
+	}
+	found, cut := kind.Classify(e)
+	judged := rule.Judge(found, rulesOf(driftRule), time.Now())
+	check.Findings, check.Ended, check.Cut = judged.Findings, judged.Ended, cut || judged.Cut
+	return nil
+}
+
+// evidence adds what is known of the project's last apply, and of the commits
+// since.
+func (s *survey) evidence(ctx context.Context, e *kind.Evidence, p project.Project) error {
+	last, ok, err := ledger.Read(ctx, s.Store, s.job.Repo, p.ID())
+	if err != nil {
+		return err
+	}
+	from := ""
+	if ok {
+		e.Applied = applied(last.Last)
+		from = last.Last.Base
+		if fate := last.Last.Fate; fate.MergedAs != "" {
+			from = fate.MergedAs // its own merge is no change since
+			e.Applied.Commit = fate.MergedAs
+		}
+		contains, err := s.Checkouts.Contains(ctx, s.job.Repo, s.head, from)
+		var gone *checkout.GoneError
+		switch {
+		case errors.As(err, &gone), err == nil && !contains:
+			e.Applied.Gone, from = true, ""
+		case err != nil:
+			return err
+		}
+	}
+	commits, err := s.Checkouts.Commits(ctx, s.job.Repo, from, s.head, maxCommits, filesOf(p)...)
+	if err != nil {
+		return err
+	}
+	pulls, err := ledger.Merges(ctx, s.Store, s.job.Repo)
+	if err != nil {
+		return err
+	}
+	for _, c := range commits {
+		e.Since = append(e.Since, kind.Touch{Commit: c.ID, Pull: pulls[c.ID], Files: c.Files})
+	}
+	return nil
+}
+
+func applied(e ledger.Entry) *kind.Apply {
+	a := &kind.Apply{
+		Commit: e.Base, Pull: e.Pull, When: e.When, Failed: e.Outcome != ledger.Applied, Inputs: e.Inputs,
+		More:     e.Fate.Head != "" && e.Fate.Head != e.Head,
+		Versions: kind.Versions{Terraform: e.Terraform, Providers: e.Providers, Modules: e.Modules},
+	}
+	switch {
+	case e.Fate.Merged:
+		a.State = kind.Landed
+	case e.Fate.Closed:
+		a.State = kind.Closed
+	default:
+		a.State = kind.Open
+	}
+	return a
+}
+
+// filesOf are the paths that a project is made of.
+func filesOf(p project.Project) []string {
+	paths := append([]string{p.Dir}, p.Modules...)
+	for _, file := range p.VarFiles {
+		paths = append(paths, path.Join(p.Dir, file))
+	}
+	return paths
+}
+
+func rulesOf(r *project.DriftRule) rule.Rules {
+	var rules rule.Rules
+	if r == nil {
+		return rules
+	}
+	for _, s := range r.Severity {
+		for _, t := range orAny(s.Types) {
+			for _, a := range orAny(s.Attributes) {
+				rules.Severities = append(rules.Severities, rule.Severity{Type: t, Attribute: a, Severity: finding.Severity(s.Severity)})
+			}
+		}
+	}
+	for _, i := range r.Ignore {
+		rules.Ignores = append(rules.Ignores, rule.Ignore{
+			Address: i.Address, Attribute: i.Attribute, Owner: i.Owner, Reason: i.Reason, Until: i.Until,
+		})
+	}
+	return rules
+}
+
+// orAny are patterns, or the one that everything fits.
+func orAny(patterns []string) []string {
+	if len(patterns) == 0 {
+		return []string{"*"}
+	}
+	return patterns
+}

@@ -1,0 +1,158 @@
+package drift
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"weir/drift/finding"
+	"weir/planner/record"
+	"weir/store"
+)
+
+// partition holds OWNER/REPO#PROJECT: what is known of a project.
+const partition = "drift"
+
+// keyOf is exact: a repository's name holds no '#'.
+func keyOf(repo, id string) store.Key { return store.Key{Partition: partition, Sort: repo + "#" + id} }
+
+// Read returns what is known of a repository's projects, or of all
+// repositories' where repo is empty, in the order of their names.
+func Read(ctx context.Context, s store.Store, repo string) ([]Known, error) {
+	prefix := ""
+	if repo != "" {
+		prefix = repo + "#"
+	}
+	rows, err := store.All(ctx, s, partition, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("read drift: %w", err)
+	}
+	all := make([]Known, 0, len(rows))
+	for _, row := range rows {
+		var k Known
+		if err := record.Decode(row.Body, &k); err != nil {
+			return nil, fmt.Errorf("read %s: %w", row.Key, err)
+		}
+		k.version = row.Version
+		all = append(all, k)
+	}
+	return all, nil
+}
+
+// learn is what is known after a check.
+func (k Known) learn(c finding.Check, group string) Known {
+	before := k.Check
+	k.Check, k.Group, k.PutOff = c, group, ""
+	if !same(before, c) {
+		k.Changed = c.Started
+	}
+	switch {
+	case c.Failure == "" && len(c.Open()) == 0:
+		k.Since = time.Time{}
+	case k.Since.IsZero():
+		k.Since = c.Started
+	}
+	k.History = append(slices.Clone(k.History), Point{
+		At: c.Started, Open: len(c.Open()), Hidden: len(c.Findings) - len(c.Open()), Worst: c.Worst(), Failed: c.Failure != "",
+	})
+	k.History = k.History[max(0, len(k.History)-maxHistory):]
+	return k
+}
+
+// same says whether two checks tell people the same.
+func same(a, b finding.Check) bool {
+	return a.Failure == b.Failure && slices.Equal(keys(a), keys(b))
+}
+
+// keys are the identities of the findings that count.
+func keys(c finding.Check) []finding.Key {
+	var list []finding.Key
+	for _, f := range c.Open() {
+		list = append(list, f.Key())
+	}
+	slices.SortFunc(list, func(a, b finding.Key) int {
+		return strings.Compare(a.Address+"\x00"+a.Attribute+"\x00"+string(a.Kind), b.Address+"\x00"+b.Attribute+"\x00"+string(b.Kind))
+	})
+	return list
+}
+
+// put stores what is known, provided that this worker still has the job. What
+// is too large for a record loses findings, and says so.
+func (d *Drift) put(ctx context.Context, fence store.Write, k Known) (Known, error) {
+	for {
+		w, err := record.Put(keyOf(k.Check.Repo, k.Check.Project), k.version, k)
+		if err != nil {
+			return k, err
+		}
+		if len(w.Body) > store.MaxBody/2 && len(k.Check.Findings) > 0 {
+			k.Check.Findings, k.Check.Cut = k.Check.Findings[:len(k.Check.Findings)/2], true
+			continue
+		}
+		if err := record.Commit(ctx, d.Store, fence, w); err != nil {
+			return k, fmt.Errorf("keep the check of %s: %w", k.Check.Project, err)
+		}
+		rows, err := d.Store.Get(ctx, w.Key)
+		if err != nil {
+			return k, fmt.Errorf("keep the check of %s: %w", k.Check.Project, err)
+		}
+		k.version = rows[0].Version
+		return k, nil
+	}
+}
+
+// forget removes what is known of projects that are gone.
+func (d *Drift) forget(ctx context.Context, fence store.Write, gone []Known) error {
+	for _, k := range gone {
+		err := record.Commit(ctx, d.Store, fence, store.Write{Op: store.Delete, Key: keyOf(k.Check.Repo, k.Check.Project), Expect: k.version})
+		if err != nil {
+			return fmt.Errorf("forget %s: %w", k.Check.Project, err)
+		}
+	}
+	return nil
+}
+
+// State of a repository's checks as a whole.
+type State struct {
+	Repo    string    `json:"repo"`
+	Commit  string    `json:"commit"`
+	At      time.Time `json:"at"`
+	Failure string    `json:"failure,omitempty"` // why its projects could not even be found, for people
+}
+
+const statePartition = "drift-repository"
+
+// States returns the state of each repository that was checked.
+func States(ctx context.Context, s store.Store) ([]State, error) {
+	rows, err := store.All(ctx, s, statePartition, "")
+	if err != nil {
+		return nil, fmt.Errorf("read drift: %w", err)
+	}
+	all := make([]State, len(rows))
+	for i, row := range rows {
+		if err := json.Unmarshal(row.Body, &all[i]); err != nil {
+			return nil, fmt.Errorf("read %s: %w", row.Key, err)
+		}
+	}
+	return all, nil
+}
+
+func (d *Drift) putState(ctx context.Context, fence store.Write, s State) error {
+	key := store.Key{Partition: statePartition, Sort: s.Repo}
+	rows, err := d.Store.Get(ctx, key)
+	if err != nil {
+		return fmt.Errorf("keep the state of drift: %w", err)
+	}
+	w, err := record.Put(key, rows[0].Version, s)
+	if err != nil {
+		return err
+	}
+	var conflict *store.ConflictError
+	if err := record.Commit(ctx, d.Store, fence, w); err != nil && !errors.As(err, &conflict) {
+		return fmt.Errorf("keep the state of drift: %w", err)
+	}
+	return nil
+}

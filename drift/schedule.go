@@ -1,0 +1,142 @@
+package drift
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"weir/drift/schedule"
+	"weir/planner/scope"
+	"weir/planner/work"
+	"weir/store"
+)
+
+// How often the schedule is looked at, and how often the repositories and
+// their weir.yaml are read again for it.
+const (
+	every   = 20 * time.Second
+	reread  = 10 * time.Minute
+	maxRead = 50 // repositories read in one look
+)
+
+// plan is what a repository's weir.yaml said when it was last read.
+type plan struct {
+	groups []schedule.Group
+	read   time.Time
+}
+
+// Run makes a job of each check that is due, until ctx ends. Of all servers
+// that share the store one does, whatever their clocks say.
+func (d *Drift) Run(ctx context.Context) {
+	d.init()
+	plans := map[string]plan{}
+	var named time.Time // when the repositories were last listed
+	for ctx.Err() == nil {
+		if time.Since(named) >= reread {
+			if err := d.list(ctx, plans); err != nil {
+				d.Log.Warn("the repositories to check for drift cannot be listed; it is tried again", "err", err)
+			} else {
+				named = time.Now()
+			}
+		}
+		d.round(ctx, plans)
+		select {
+		case <-ctx.Done():
+		case <-time.After(every + rand.N(every/4)): // #nosec G404 -- jitter
+		}
+	}
+}
+
+// list makes plans have exactly the repositories that are checked.
+func (d *Drift) list(ctx context.Context, plans map[string]plan) error {
+	names := d.Named
+	if names == nil {
+		var err error
+		if names, err = d.GitHub.Repositories(ctx); err != nil {
+			return err
+		}
+	}
+	for repo := range plans {
+		if !slices.Contains(names, repo) {
+			delete(plans, repo)
+		}
+	}
+	for _, repo := range names {
+		if _, ok := plans[repo]; !ok && d.Serves(repo) {
+			plans[repo] = plan{}
+		}
+	}
+	return nil
+}
+
+// round reads what was not read for long, and queues what is due.
+func (d *Drift) round(ctx context.Context, plans map[string]plan) {
+	read := 0
+	for repo, p := range plans {
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(p.read) >= reread && read < maxRead {
+			read++
+			groups, err := d.groups(ctx, repo)
+			if err != nil {
+				d.Log.Warn("the schedule of drift cannot be read; the one before counts", "repo", repo, "err", err)
+				p.read = time.Now().Add(time.Minute - reread) // again in a minute
+			} else {
+				p.groups, p.read = groups, time.Now()
+			}
+			plans[repo] = p
+		}
+		if p.groups == nil {
+			continue
+		}
+		if err := d.queueDue(ctx, repo, p.groups, time.Now().UTC()); err != nil && ctx.Err() == nil {
+			d.Log.Warn("drift checks are put off", "repo", repo, "err", err)
+		}
+	}
+}
+
+// groups reads the schedule of a repository's default branch. A weir.yaml that
+// is broken leaves the server's schedule, whose check tells what is wrong.
+func (d *Drift) groups(ctx context.Context, repo string) ([]schedule.Group, error) {
+	at, err := d.GitHub.Repository(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	head, err := d.Checkouts.Fetch(ctx, repo, at.CloneURL, at.Branch)
+	if err != nil {
+		return nil, err
+	}
+	cfg, _, err := scope.Finder{Checkouts: d.Checkouts}.BaseConfig(ctx, repo, head)
+	if err != nil {
+		return nil, err
+	}
+	return d.groupsOf(cfg), nil
+}
+
+// queueDue queues a job for each group that is due: the slot and the job are
+// one commit, so that neither is there without the other.
+func (d *Drift) queueDue(ctx context.Context, repo string, groups []schedule.Group, now time.Time) error {
+	book := schedule.Book{Store: d.Store}
+	due, wrong := book.Due(ctx, repo, groups, now)
+	errs := []error{wrong}
+	for _, slot := range due {
+		err := store.Retry(ctx, func() error {
+			writes, err := d.Queue.Writes(ctx, work.Job{
+				Kind: work.Drift, Repo: repo, Topic: checks, Group: slot.Name, Trigger: "schedule",
+			})
+			if err != nil {
+				return err
+			}
+			_, err = book.Claim(ctx, slot, now, writes...)
+			return err
+		})
+		errs = append(errs, err)
+	}
+	if len(due) > 0 {
+		d.Queue.Wake()
+	}
+	return errors.Join(errs...)
+}
