@@ -16,8 +16,9 @@ import (
 const Max = 500
 
 // Rules are a repository's own. In patterns "*" stands for any characters,
-// none too, and everything else for itself: addresses are full of the signs
-// that other patterns use.
+// none too. In those of Ignore everything else stands for itself: addresses
+// are full of the signs that other patterns use. In those of Severity "?" is
+// any one character, as in all other patterns of types.
 type Rules struct {
 	Severities []Severity // the first that matches counts; before those of the table
 	Ignores    []Ignore

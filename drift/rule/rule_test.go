@@ -72,6 +72,8 @@ func TestSeverityOverrides(t *testing.T) {
 		{Type: "output", Severity: finding.High},
 		{Type: "*", Attribute: "tags", Severity: "bad"}, // says nothing
 		{Type: "aws_x", Attribute: "*", Severity: finding.Low},
+		{Type: "aws_??s", Severity: finding.High},
+		{Type: "[", Severity: finding.High}, // matches nothing
 	}
 	for _, test := range []struct {
 		finding finding.Finding
@@ -83,6 +85,8 @@ func TestSeverityOverrides(t *testing.T) {
 		{finding.Finding{Type: "", Address: "output.a"}, finding.High},
 		{finding.Finding{Type: "aws_x", Action: "delete"}, finding.Low}, // who says so has said so
 		{finding.Finding{Type: "aws_y", Attribute: "tags"}, finding.Low},
+		{finding.Finding{Type: "aws_sqs", Attribute: "tags"}, finding.High},
+		{finding.Finding{Type: "aws_sqss", Attribute: "tags"}, finding.Low},
 	} {
 		if got := severity(test.finding, overrides); got != test.want {
 			t.Errorf("severity(%+v) = %s, want %s", test.finding, got, test.want)

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"path"
 	"slices"
 
 	"weir/drift/finding"
@@ -155,7 +156,7 @@ func severity(f finding.Finding, overrides []Severity) finding.Severity {
 		kind = "output"
 	}
 	for _, o := range overrides {
-		if match(o.Type, kind) && (o.Attribute == "" || match(o.Attribute, f.Attribute)) && rank[o.Severity] > 0 {
+		if glob(o.Type, kind) && (o.Attribute == "" || glob(o.Attribute, f.Attribute)) && rank[o.Severity] > 0 {
 			return o.Severity
 		}
 	}
@@ -181,4 +182,10 @@ func severity(f finding.Finding, overrides []Severity) finding.Severity {
 		}
 	}
 	return found
+}
+
+// glob matches names, which have no slash. A broken pattern matches nothing.
+func glob(pattern, name string) bool {
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
 }
