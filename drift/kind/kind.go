@@ -70,6 +70,12 @@ type Apply struct {
 	More   bool // the pull request got more commits before it was merged
 	Gone   bool // Commit is not in the history of the checked commit
 
+	// MergedAs is the commit that brought the pull request to the default
+	// branch. What was applied and then merged as it was is no change since,
+	// so that commit, and those of the same pull request, do not count among
+	// Since, which may begin before them. "" where it is not known.
+	MergedAs string
+
 	Versions Versions
 	Inputs   map[string]string // plan.Summary.Inputs of what was applied; nil: not known
 	Blocks   []string          // what the pull request changed, as in Touch; nil: not known

@@ -134,6 +134,32 @@ func TestI8_WhatOneSideHidesIsHidden(t *testing.T) {
 	}
 }
 
+// The merge of what was applied comes after the apply, and is no change since;
+// another one between the two is.
+func TestMergeOfWhatWasApplied(t *testing.T) {
+	change := plan.Change{Address: "a_b.c", Type: "a_b", Action: plan.Update, Attributes: []plan.Attribute{{Name: "x", Before: "1", After: "2", Constant: true}}}
+	own, other := Touch{Commit: "own", Files: []string{"a.tf"}}, Touch{Commit: "other", Pull: 13, Files: []string{"a.tf"}}
+	for _, test := range []struct {
+		name    string
+		applied Apply
+		since   []Touch
+		want    finding.Kind
+		pull    int
+	}{
+		{"its own merge", Apply{Pull: 12, State: Landed, MergedAs: "own"}, []Touch{own}, finding.Unknown, 0},
+		{"its own commits", Apply{Pull: 13, State: Landed}, []Touch{other}, finding.Unknown, 0},
+		{"another before it", Apply{Pull: 12, State: Landed, MergedAs: "own"}, []Touch{own, other}, finding.Merged, 13},
+		{"with more commits", Apply{Pull: 13, State: Landed, More: true}, []Touch{other}, finding.Merged, 13},
+		{"after an apply that failed", Apply{Pull: 13, State: Landed, Failed: true}, []Touch{other}, finding.Merged, 13},
+		{"what is not in the branch any more", Apply{Pull: 12, State: Landed, Gone: true}, nil, finding.Unmerged, 12},
+	} {
+		found, _ := Classify(Evidence{Summary: plan.Summary{Changes: []plan.Change{change}}, Applied: &test.applied, Since: test.since})
+		if len(found) != 1 || found[0].Kind != test.want || found[0].Pull != test.pull {
+			t.Errorf("%s: got %+v, want %s by #%d", test.name, found, test.want, test.pull)
+		}
+	}
+}
+
 func TestBounded(t *testing.T) {
 	var e Evidence
 	for i := range Max + 1 {

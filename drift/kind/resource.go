@@ -66,7 +66,9 @@ func newClassifier(e Evidence) *classifier {
 	}
 	if a := e.Applied; a != nil && a.State == Landed && !a.Failed && !a.More {
 		// What was applied came to the default branch after it.
-		c.Since = slices.DeleteFunc(slices.Clone(c.Since), func(t Touch) bool { return t.Pull == a.Pull && t.Pull != 0 })
+		c.Since = slices.DeleteFunc(slices.Clone(c.Since), func(t Touch) bool {
+			return t.Pull == a.Pull && t.Pull != 0 || t.Commit == a.MergedAs && t.Commit != ""
+		})
 	}
 	return c
 }
