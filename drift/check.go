@@ -242,15 +242,16 @@ func (s *survey) tell(ctx context.Context, fence store.Write, gone []Known) erro
 		}
 	}
 	slices.SortFunc(known, byProject)
-	issues, err := s.Teller.Tell(ctx, s.job.Repo, known, gone)
+	issues, err := s.Teller.Tell(ctx, s.repo, known, gone)
 	if err != nil {
 		return err
 	}
 	for _, k := range known {
-		if issues[k.Check.Project] == k.Issue {
+		told := k.Check.Open()
+		if issues[k.Check.Project] == k.Issue && slices.EqualFunc(told, k.Told, func(a, b finding.Finding) bool { return a.Key() == b.Key() }) {
 			continue
 		}
-		k.Issue = issues[k.Check.Project]
+		k.Issue, k.Told = issues[k.Check.Project], told
 		if k, err = s.put(ctx, fence, k); err != nil {
 			return err
 		}

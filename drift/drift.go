@@ -15,6 +15,7 @@ import (
 	"weir/locks"
 	"weir/planner/checkout"
 	"weir/planner/project"
+	"weir/planner/record"
 	"weir/planner/run"
 	"weir/planner/terraform"
 	"weir/planner/work"
@@ -59,7 +60,7 @@ type Teller interface {
 	// Tell makes what people see of a repository's projects fit to their
 	// checks, and returns the issues: by project, 0 where there is none.
 	// gone are projects that are not in the repository any more.
-	Tell(ctx context.Context, repo string, known []Known, gone []Known) (map[string]int, error)
+	Tell(ctx context.Context, repo Repository, known, gone []Known) (map[string]int, error)
 }
 
 // Drift checks projects. All fields but those that say so are needed; they do
@@ -168,6 +169,8 @@ type Known struct {
 	Issue   int           `json:"issue,omitempty"`
 	PutOff  string        `json:"put_off,omitempty"` // why the newest check was not done: the findings are of the one before
 
+	Told []finding.Finding `json:"told,omitempty"` // what people were told last
+
 	Assignees []string `json:"assignees,omitempty"` // of its issue
 	History   []Point  `json:"history,omitempty"`   // the newest last
 
@@ -186,3 +189,21 @@ type Point struct {
 // maxHistory is how many points are kept of a project: some months of nightly
 // checks.
 const maxHistory = 120
+
+// GiveUp keeps that a job ended in an error of ours, so that the page tells.
+func (d *Drift) GiveUp(ctx context.Context, job work.Job, cause error) error {
+	d.init()
+	d.Log.Error("giving up", "job", job.ID, "kind", job.Kind, "repo", job.Repo, "err", cause)
+	rows, err := d.Store.Get(ctx, stateKey(job.Repo))
+	if err != nil {
+		return fmt.Errorf("keep the state of drift: %w", err)
+	}
+	w, err := record.Put(stateKey(job.Repo), rows[0].Version, State{
+		Repo: job.Repo, At: time.Now().UTC(),
+		Failure: "This is weir's own fault, and nothing more is tried until the next check. The server's log says more under job " + job.ID + ".",
+	})
+	if err != nil {
+		return err
+	}
+	return record.Commit(ctx, d.Store, w)
+}

@@ -88,8 +88,11 @@ func (d *Drift) put(ctx context.Context, fence store.Write, k Known) (Known, err
 		if err != nil {
 			return k, err
 		}
-		if len(w.Body) > store.MaxBody/2 && len(k.Check.Findings) > 0 {
-			k.Check.Findings, k.Check.Cut = k.Check.Findings[:len(k.Check.Findings)/2], true
+		if len(w.Body) > store.MaxBody/2 && len(k.Told)+len(k.Check.Findings) > 0 {
+			if k.Told == nil {
+				k.Check.Findings, k.Check.Cut = k.Check.Findings[:len(k.Check.Findings)/2], true
+			}
+			k.Told = nil
 			continue
 		}
 		if err := record.Commit(ctx, d.Store, fence, w); err != nil {
@@ -140,8 +143,10 @@ func States(ctx context.Context, s store.Store) ([]State, error) {
 	return all, nil
 }
 
+func stateKey(repo string) store.Key { return store.Key{Partition: statePartition, Sort: repo} }
+
 func (d *Drift) putState(ctx context.Context, fence store.Write, s State) error {
-	key := store.Key{Partition: statePartition, Sort: s.Repo}
+	key := stateKey(s.Repo)
 	rows, err := d.Store.Get(ctx, key)
 	if err != nil {
 		return fmt.Errorf("keep the state of drift: %w", err)

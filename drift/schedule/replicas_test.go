@@ -126,9 +126,9 @@ func TestThousandGroups(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				from := at(t, day)
 				until(from)
-				to := from.Add(30 * time.Hour)
+				to := from.Add(26 * time.Hour)
 				s := storetest.Memory()
-				all := world(50, 20)
+				all := world(10, 100)
 				ctx, stop := context.WithDeadline(t.Context(), to)
 				defer stop()
 				replica{name: "one", book: Book{s}, all: all, t: t}.run(ctx)
@@ -150,7 +150,7 @@ func TestReplicas(t *testing.T) {
 				until(from)
 				to := from.Add(36 * time.Hour)
 				memory := storetest.Memory()
-				all := world(20, 6)
+				all := world(4, 30)
 				var wg sync.WaitGroup
 				for i := range replicas {
 					random := rand.New(rand.NewPCG(uint64(i), 1)) // the same faults each time

@@ -51,6 +51,8 @@ type Slot struct {
 	At  time.Time // by the expression
 	Due time.Time // At, and what spreads it
 
+	gone    time.Time // when a server first found that no group has it; zero: one has
+	last    bool      // none follows: the schedule is another now
 	version store.Version
 }
 
@@ -65,17 +67,25 @@ type Book struct {
 	Store store.Store
 }
 
+// Servers read a new weir.yaml at different moments, and for a while it may
+// be one that cannot be read. So a slot that no group has is kept for some
+// time, and a server whose groups have it counts more than one's that have not.
+const (
+	keep    = time.Hour
+	restate = time.Minute // how often the latter says so
+)
+
 // Due makes what is stored of a repository fit to its groups, and returns the
 // slots that may be claimed now, the longest due first.
 //
 // A group that was not known gets its first slot after now. One whose schedule
-// is another than before gets the next by the new one, at once, but for a slot
-// that was due already: that is still to be done. A group that is not named any
-// more, or off, is forgotten; without groups all of the repository is. Of two
-// groups with one name the first counts.
+// is another than before likewise, at once; but a slot of the one before that
+// was due already is still to be done. A group that is not named any more, or
+// off, is forgotten after an hour; until then its slot waits for it to come
+// back. Of two groups with one name the first counts.
 //
-// Groups are those of the newest commit, on all servers: where one still looks
-// at an older commit, a schedule that differs may miss a slot.
+// Groups may differ between servers for a while: no slot is lost by that, but
+// a group that differs may be checked by the old schedule and by the new one.
 //
 // Slots may come back together with an error: what is wrong with one group
 // keeps no other from being checked.
@@ -120,6 +130,7 @@ func (b Book) All(ctx context.Context) ([]Slot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drift schedule: %w", err)
 	}
+	slots = slices.DeleteFunc(slots, func(s Slot) bool { return !s.gone.IsZero() })
 	slices.SortFunc(slots, inOrder)
 	return slots, nil
 }
@@ -146,12 +157,10 @@ func (b Book) Claim(ctx context.Context, slot Slot, now time.Time, also ...store
 	if slot.At.After(after) {
 		after = slot.At
 	}
-	own := slot.write()
-	if next, ok := t.slot(slot.Repo, slot.Group, after); ok {
+	own := store.Write{Op: store.Delete, Key: slot.key(), Expect: slot.version}
+	if next, ok := t.slot(slot.Repo, slot.Group, after); ok && !slot.last {
 		next.version = slot.version
 		own = next.write()
-	} else {
-		own.Op, own.Body = store.Delete, nil
 	}
 	err = b.Store.Commit(ctx, append([]store.Write{own}, also...)...)
 	var conflict *store.ConflictError
@@ -201,40 +210,55 @@ type decision struct {
 // decide compares the groups of a repository with what is stored. It is pure.
 func decide(repo string, groups []plan, stored []Slot, now time.Time) decision {
 	var d decision
-	named := map[string]bool{}
-	known := map[string]Slot{}
+	known, had := map[store.Key]Slot{}, map[store.Key]bool{}
 	for _, s := range stored {
-		known[s.Name] = s
+		known[s.key()] = s
 	}
+	waits := map[string]bool{} // names of groups whose next check is not due
+	broken := map[string]bool{}
 	for _, p := range groups {
 		if p.timing == nil { // left as it is until somebody mends it
-			named[p.group.Name] = true
+			broken[p.group.Name] = true
 			continue
 		}
 		next, comes := p.timing.slot(repo, p.group, now)
 		if !comes {
 			continue
 		}
-		named[p.group.Name] = true
-		old, ok := known[p.group.Name]
+		old, ok := known[next.key()]
+		had[next.key()], next.version = true, old.version
+		due := ok && !now.Before(old.Due) && !old.forgotten(now)
+		waits[p.group.Name] = !due
 		switch {
-		case ok && !now.Before(old.Due):
-			old.Group = p.group // the next is by what counts now
+		case due:
 			d.due = append(d.due, old)
-		case ok && old.Group == p.group && !p.timing.beyond(old, next, now):
-		default:
-			next.version = old.version
+		case !ok, old.forgotten(now), p.timing.beyond(old, next, now):
 			d.writes = append(d.writes, next.write())
+		case !old.gone.IsZero() && now.Sub(old.gone) >= restate:
+			old.gone = time.Time{}
+			d.writes = append(d.writes, old.write())
 		}
 	}
 	for _, s := range stored {
-		if !named[s.Name] {
+		switch {
+		case had[s.key()], broken[s.Name]:
+		case s.forgotten(now):
 			d.writes = append(d.writes, store.Write{Op: store.Delete, Key: s.key(), Expect: s.version})
+		case !s.gone.IsZero():
+		case waits[s.Name] && !now.Before(s.Due): // its schedule was changed after it was due
+			s.last = true
+			d.due = append(d.due, s)
+		default:
+			s.gone = now
+			d.writes = append(d.writes, s.write())
 		}
 	}
 	slices.SortFunc(d.due, inOrder)
 	return d
 }
+
+// forgotten says that no group has had the slot for long.
+func (s Slot) forgotten(now time.Time) bool { return !s.gone.IsZero() && now.Sub(s.gone) > keep }
 
 // slot returns the first slot of a group after a moment, and whether there is
 // one.
@@ -265,20 +289,25 @@ func (t timing) beyond(s, next Slot, now time.Time) bool {
 	return s.At.After(next.At) && s.At.Sub(now) > time.Hour && s.At.After(t.next(next.At))
 }
 
-// body is what is stored of a slot, under its repository and group.
+// body is what is stored of a slot.
 type body struct {
+	Name string    `json:"name"`
 	Cron string    `json:"cron"`
 	Zone string    `json:"zone,omitempty"`
 	At   time.Time `json:"at"`
 	Due  time.Time `json:"due"`
+	Gone time.Time `json:"gone,omitzero"`
 }
 
-// key is exact: a repository's name holds no '#'.
-func (s Slot) key() store.Key { return store.Key{Partition: partition, Sort: s.Repo + "#" + s.Name} }
+// key is exact: a repository's name holds no '#', and what follows the last
+// one always has the same length.
+func (s Slot) key() store.Key {
+	return store.Key{Partition: partition, Sort: s.Repo + "#" + s.Name + "#" + Name([]string{s.Cron, s.Zone})}
+}
 
 // write puts the slot in the place of the version that it has.
 func (s Slot) write() store.Write {
-	data, err := json.Marshal(body{Cron: s.Cron, Zone: s.Zone, At: s.At.UTC(), Due: s.Due.UTC()})
+	data, err := json.Marshal(body{Name: s.Name, Cron: s.Cron, Zone: s.Zone, At: s.At.UTC(), Due: s.Due.UTC(), Gone: s.gone.UTC()})
 	if err != nil {
 		panic(fmt.Sprintf("drift schedule: encode %s: %v", s.ID(), err)) // only by a year beyond 9999
 	}
@@ -292,9 +321,9 @@ func read(rows []store.Record) ([]Slot, error) {
 		if err := json.Unmarshal(row.Body, &b); err != nil {
 			return nil, fmt.Errorf("read %s: %w", row.Key, err)
 		}
-		repo, name, _ := strings.Cut(row.Key.Sort, "#")
+		repo, _, _ := strings.Cut(row.Key.Sort, "#")
 		slots = append(slots, Slot{
-			Repo: repo, Group: Group{Name: name, Cron: b.Cron, Zone: b.Zone}, At: b.At, Due: b.Due, version: row.Version,
+			Repo: repo, Group: Group{Name: b.Name, Cron: b.Cron, Zone: b.Zone}, At: b.At, Due: b.Due, gone: b.Gone, version: row.Version,
 		})
 	}
 	return slots, nil

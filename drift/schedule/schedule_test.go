@@ -129,23 +129,90 @@ func TestChangedSchedule(t *testing.T) {
 		due(t, b, first, groups...)
 		wantStored(t, b, map[string]string{})
 		late := first.AddDate(2, 0, 0)
-		if got := due(t, b, late, Group{Name: "a", Cron: "0 5 * * *"}); len(got) != 0 {
-			t.Errorf("due when it comes back: %v", got)
+		for range 2 {
+			if got := due(t, b, late, Group{Name: "a", Cron: "0 5 1 1 *"}); len(got) != 0 {
+				t.Errorf("due when it comes back: %v", got)
+			}
+		}
+		wantStored(t, b, map[string]string{"acme/app#a": "2029-01-01T05:00:00Z"})
+		due(t, b, late)
+		due(t, b, late.Add(2*time.Hour))
+		if rows, err := store.All(t.Context(), b.Store, partition, ""); err != nil || len(rows) != 0 {
+			t.Errorf("kept of what is gone: %v, %v", rows, err)
 		}
 	}
 }
 
-// A slot that was due when its schedule changed is still done, and what follows
-// is by the new one.
+// A slot that was due when its schedule changed is still done, once, and what
+// follows is by the new one.
 func TestDueSlotOutlivesAChange(t *testing.T) {
 	b := Book{storetest.Memory()}
 	due(t, b, at(t, "2026-03-02T01:00:00Z"), Group{Name: "a", Cron: "0 5 * * *"})
 	now := at(t, "2026-03-02T07:00:00Z")
-	got := due(t, b, now, Group{Name: "a", Cron: "0 6 * * *"})
+	changed := Group{Name: "a", Cron: "0 6 * * *"}
+	got := due(t, b, now, changed)
+	if len(got) != 1 || got[0].ID() != "drift-acme/app#a@2026-03-02T05:00:00Z" || !claim(t, b, got[0], now) || claim(t, b, got[0], now) {
+		t.Errorf("due: %v", got)
+	}
+	if got := due(t, b, now, changed); len(got) != 0 {
+		t.Errorf("due again: %v", got)
+	}
+	wantStored(t, b, map[string]string{"acme/app#a": "2026-03-03T06:00:00Z"})
+}
+
+// A weir.yaml that cannot be read for some minutes loses no slot.
+func TestGroupThatIsGoneForMinutes(t *testing.T) {
+	b := Book{storetest.Memory()}
+	g, others := Group{Name: "a", Cron: "0 5 * * *"}, Group{Name: "others", Cron: "0 9 * * *"}
+	due(t, b, at(t, "2026-03-02T01:00:00Z"), g, others)
+	due(t, b, at(t, "2026-03-02T04:50:00Z"), others)
+	wantStored(t, b, map[string]string{"acme/app#others": "2026-03-02T09:00:00Z"})
+	now := at(t, "2026-03-02T05:20:00Z")
+	if got := due(t, b, now, others); len(got) != 0 {
+		t.Errorf("due while it is gone: %v", got)
+	}
+	got := due(t, b, now, g, others)
 	if len(got) != 1 || !claim(t, b, got[0], now) {
 		t.Errorf("due: %v", got)
 	}
-	wantStored(t, b, map[string]string{"acme/app#a": "2026-03-03T06:00:00Z"})
+	wantStored(t, b, map[string]string{"acme/app#a": "2026-03-03T05:00:00Z", "acme/app#others": "2026-03-02T09:00:00Z"})
+}
+
+// Servers that have read weir.yaml at different moments once set the slots of
+// each other anew, again and again, and past the moment that was due.
+func TestServersWithDifferentGroups(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		before, behind []Group
+		want           []string // by ID, in their order
+	}{
+		{
+			"changed", []Group{{Name: "a", Cron: "0 5 * * *"}}, []Group{{Name: "a", Cron: "0 6 * * *"}},
+			[]string{"a@2026-03-02T05:00:00Z", "a@2026-03-02T06:00:00Z"},
+		},
+		{"added", nil, []Group{{Name: "a", Cron: "0 5 * * *"}}, []string{"a@2026-03-02T05:00:00Z"}},
+		{"removed", []Group{{Name: "a", Cron: "0 5 * * *"}}, nil, []string{"a@2026-03-02T05:00:00Z"}},
+		{"off", []Group{{Name: "a", Cron: "0 5 * * *"}}, []Group{{Name: "a", Cron: Off}}, []string{"a@2026-03-02T05:00:00Z"}},
+	} {
+		b := Book{storetest.Memory()}
+		due(t, b, at(t, "2026-03-02T01:00:00Z"), test.before...)
+		due(t, b, at(t, "2026-03-02T01:00:00Z"), test.behind...)
+		var got []string
+		for now := at(t, "2026-03-02T01:00:20Z"); now.Before(at(t, "2026-03-02T08:00:00Z")); now = now.Add(20 * time.Second) {
+			groups := test.before
+			if now.Unix()/20%2 == 0 {
+				groups = test.behind
+			}
+			for _, s := range due(t, b, now, groups...) {
+				if claim(t, b, s, now) {
+					got = append(got, strings.TrimPrefix(s.ID(), "drift-acme/app#"))
+				}
+			}
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
 }
 
 // Repositories and groups are told apart exactly (I6).

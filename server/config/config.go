@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/robfig/cron/v3"
 )
 
 // Secret is a value that shows itself to nobody: printed, logged or encoded in
@@ -93,8 +95,21 @@ type Terraform struct {
 
 // Drift is the default for repositories that set none.
 type Drift struct {
-	Schedule    string `yaml:"schedule" desc:"cron expression of drift checks; kept for the version that has them"`
-	MaxParallel int    `yaml:"max_parallel" default:"1" desc:"drift checks at once; kept for the version that has them"`
+	Schedule    string `yaml:"schedule" desc:"when what is deployed is compared with Git, for repositories that do not say: five fields of cron, in UTC; without it only they are, and on demand"`
+	MaxParallel int    `yaml:"max_parallel" default:"1" desc:"drift checks at once on this server, of terraform.max_parallel; the runs of pull requests always go first"`
+	EnvPrefix   string `yaml:"env_prefix" default:"DRIFT_" desc:"drift checks see the server's variables that begin so, without this beginning, in place of those of that name: read-only credentials, such as DRIFT_AWS_PROFILE"`
+}
+
+// Environ returns what drift checks see in place of variables of the same name.
+func (d Drift) Environ(environ []string) map[string]string {
+	variables := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if own, ok := strings.CutPrefix(name, d.EnvPrefix); ok && own != "" && d.EnvPrefix != "" && !strings.HasPrefix(own, "WEIR_") {
+			variables[own] = value
+		}
+	}
+	return variables
 }
 
 // Pages protects the pages and /api.
@@ -203,6 +218,17 @@ func (c *Config) finish(origin func(key string) string) []string {
 	}
 	if !slices.Contains([]string{"auto", "on", "off"}, c.Terraform.Confine) {
 		complain("terraform.confine", "%q is none of auto, on, off", c.Terraform.Confine)
+	}
+	if c.Drift.MaxParallel < 1 {
+		complain("drift.max_parallel", "is less than one")
+	}
+	if c.Drift.Schedule != "" {
+		if _, err := cron.ParseStandard(c.Drift.Schedule); err != nil || len(strings.Fields(c.Drift.Schedule)) != 5 {
+			complain("drift.schedule", "%q is not minute hour day month weekday, such as 0 5 * * 1-5", c.Drift.Schedule)
+		}
+	}
+	if c.Drift.EnvPrefix != "" && !strings.HasSuffix(c.Drift.EnvPrefix, "_") || strings.HasPrefix(c.Drift.EnvPrefix, "WEIR_") {
+		complain("drift.env_prefix", "%q does not end with an underscore, or begins with WEIR_", c.Drift.EnvPrefix)
 	}
 	if len(c.CommandNames) == 0 {
 		complain("command_names", "is empty: nobody could write a command")

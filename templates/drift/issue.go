@@ -255,20 +255,23 @@ func (p Project) foot() string {
 // moment is precise enough for people, and never changes its length.
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// newsMarker begins every comment on an issue of drift.
-const newsMarker = "<!-- weir kind=drift -->"
+// newsMarker begins every comment on an issue of drift, another one for each
+// check, so that none is made twice.
+func newsMarker(c finding.Check) string {
+	return "<!-- weir kind=drift check=" + c.Started.UTC().Format("20060102T150405.000000Z") + " -->"
+}
 
 // News is the comment on what has changed since people were told last.
 func News(told []finding.Finding, c finding.Check) string {
 	if c.Failure != "" {
-		return fmt.Sprintf("%s\n%s\nThe check fails now, see above.\n", newsMarker, Set(c))
+		return fmt.Sprintf("%s\n%s\nThe check fails now, see above.\n", newsMarker(c), Set(c))
 	}
 	before, after := told, c.Open()
 	known := func(list []finding.Finding, f finding.Finding) bool {
 		return slices.ContainsFunc(list, func(o finding.Finding) bool { return o.Key() == f.Key() })
 	}
 	var b strings.Builder
-	b.WriteString(newsMarker + "\n" + Set(c) + "\n")
+	b.WriteString(newsMarker(c) + "\n" + Set(c) + "\n")
 	tell := func(what string, list, other []finding.Finding) {
 		const most = 30
 		n := 0
@@ -298,9 +301,9 @@ func News(told []finding.Finding, c finding.Check) string {
 // Closed is the comment with which an issue is closed.
 func Closed(c finding.Check, gone bool) string {
 	if gone {
-		return newsMarker + "\n" + markdown.Code(c.Project) + " is not in the repository any more, so it is not checked. What it managed may still be deployed.\n"
+		return newsMarker(c) + "\n" + markdown.Code(c.Project) + " is not in the repository any more, so it is not checked. What it managed may still be deployed.\n"
 	}
-	return fmt.Sprintf("%s\nNothing differs any more: checked %s at %.7s.\n", newsMarker, moment(c.Started), c.Commit)
+	return fmt.Sprintf("%s\nNothing differs any more: checked %s at %.7s.\n", newsMarker(c), moment(c.Started), c.Commit)
 }
 
 // Summary is the body of the issue that lists the projects that have none of
