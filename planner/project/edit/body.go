@@ -3,23 +3,25 @@ package edit
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+
+	"weir/planner/project/edit/code"
+	"weir/planner/project/edit/literal"
 )
 
 // edits are worked out for one file. Methods return why something cannot be
 // expressed; then what was gathered is worth nothing.
 type edits struct {
-	file    *file
-	dir     *directory
+	file    *code.File
+	dir     *code.Directory
 	kind    string // of the resource
 	done    bool   // they were made: nothing may be left to do
-	splices []splice
+	splices []code.Splice
 	adds    []add
 }
 
@@ -40,29 +42,21 @@ func (e *edits) trial() *edits {
 func (e *edits) cost() int { return len(e.splices) + len(e.adds) }
 
 func (e *edits) splice(from, to int, text string) {
-	e.splices = append(e.splices, splice{from, to, text})
-}
-
-// blockName is the type of nested blocks that a block makes.
-func blockName(b *hclsyntax.Block) string {
-	if b.Type == "dynamic" && len(b.Labels) > 0 {
-		return b.Labels[0]
-	}
-	return b.Type
+	e.splices = append(e.splices, code.Splice{from, to, text})
 }
 
 // attribute makes a block say the value of an attribute, or of all nested
 // blocks of that type. top is true in a resource.
 func (e *edits) attribute(in *hclsyntax.Block, name string, declared, want cty.Value, top bool) string {
-	if same(declared, want) {
+	if literal.Same(declared, want) {
 		return ""
 	}
 	if attr := in.Body.Attributes[name]; attr != nil {
 		if want.IsNull() {
-			if v, ok := constant(attr.Expr); ok && v.IsNull() {
+			if v, ok := literal.Constant(attr.Expr); ok && v.IsNull() {
 				return ""
 			}
-			if _, ok := constant(attr.Expr); !ok {
+			if _, ok := literal.Constant(attr.Expr); !ok {
 				return e.whyNot(attr.Expr)
 			}
 			e.dropAttribute(in, attr)
@@ -72,11 +66,11 @@ func (e *edits) attribute(in *hclsyntax.Block, name string, declared, want cty.V
 	}
 	var blocks []*hclsyntax.Block
 	for _, b := range in.Body.Blocks {
-		if blockName(b) != name {
+		if code.BlockName(b) != name {
 			continue
 		}
 		if b.Type == "dynamic" {
-			return fmt.Sprintf("%s comes from a dynamic block (%s line %d)", name, e.file.name, b.TypeRange.Start.Line)
+			return fmt.Sprintf("%s comes from a dynamic block (%s line %d)", name, e.file.Name, b.TypeRange.Start.Line)
 		}
 		if len(b.Labels) > 0 {
 			return fmt.Sprintf("blocks of %s have labels, which weir does not edit", name)
@@ -87,15 +81,15 @@ func (e *edits) attribute(in *hclsyntax.Block, name string, declared, want cty.V
 		return e.blocks(in, name, blocks, declared, want)
 	}
 	switch {
-	case want.IsNull() || !known(declared) && isEmpty(want) || isTuple(want) && isEmpty(want) && objects(declared):
-		if known(declared) && top && !e.done {
+	case want.IsNull() || !literal.Known(declared) && literal.IsEmpty(want) || literal.IsTuple(want) && literal.IsEmpty(want) && literal.Objects(declared):
+		if literal.Known(declared) && top && !e.done {
 			return fmt.Sprintf("the code does not set %s, so it cannot take it away: without it, it is %s", name, short(declared))
 		}
 		return ""
-	case top && !known(declared):
+	case top && !literal.Known(declared):
 		return fmt.Sprintf("%s is worked out by the provider", name)
 	case e.asBlocks(name, want):
-		for _, v := range elements(want) {
+		for _, v := range literal.Elements(want) {
 			e.adds = append(e.adds, add{to: in, written: e.newBlock(name, v, nil)})
 		}
 		return ""
@@ -109,11 +103,11 @@ func (e *edits) attribute(in *hclsyntax.Block, name string, declared, want cty.V
 // with an equals sign elsewhere. Terraform's older way for providers to define
 // such attributes takes blocks only, or both.
 func (e *edits) asBlocks(name string, v cty.Value) bool {
-	if !objects(v) {
+	if !literal.Objects(v) {
 		return false
 	}
-	for _, f := range e.dir.files {
-		for _, b := range f.body.Blocks {
+	for _, f := range e.dir.Files {
+		for _, b := range f.Body.Blocks {
 			if b.Type == "resource" && len(b.Labels) == 2 && b.Labels[0] == e.kind && b.Body.Attributes[name] != nil {
 				return false
 			}
@@ -122,20 +116,15 @@ func (e *edits) asBlocks(name string, v cty.Value) bool {
 	return true
 }
 
-// objects reports whether a value is a list of objects, and not an empty one.
-func objects(v cty.Value) bool {
-	return isTuple(v) && v.LengthInt() > 0 && !slices.ContainsFunc(elements(v), func(v cty.Value) bool { return !isObject(v) })
-}
-
 // dropAttribute takes an attribute away: its line, with the comment at its end.
 func (e *edits) dropAttribute(in *hclsyntax.Block, attr *hclsyntax.Attribute) {
 	from, to := attr.SrcRange.Start.Byte, attr.SrcRange.End.Byte
-	if end, ok := e.file.last(to, false); ok && e.file.first(from) {
-		e.splice(e.file.lineStart(from), end, "")
+	if end, ok := e.file.Last(to, false); ok && e.file.First(from) {
+		e.splice(e.file.LineStart(from), end, "")
 		return
 	}
 	open, end := in.OpenBraceRange.End.Byte, in.CloseBraceRange.Start.Byte
-	if len(bytes.TrimSpace(e.file.data[open:from]))+len(bytes.TrimSpace(e.file.data[to:end])) == 0 {
+	if len(bytes.TrimSpace(e.file.Data[open:from]))+len(bytes.TrimSpace(e.file.Data[to:end])) == 0 {
 		from, to = open, end
 	}
 	e.splice(from, to, "")
@@ -144,24 +133,24 @@ func (e *edits) dropAttribute(in *hclsyntax.Block, attr *hclsyntax.Attribute) {
 // blocks makes nested blocks of one type say a list of objects.
 func (e *edits) blocks(in *hclsyntax.Block, name string, have []*hclsyntax.Block, declared, want cty.Value) string {
 	list := func(v cty.Value) []cty.Value {
-		if isObject(v) {
+		if literal.IsObject(v) {
 			return []cty.Value{v}
 		}
-		return elements(v)
+		return literal.Elements(v)
 	}
 	wants, says := list(want), list(declared)
-	if len(wants) == 0 && !isEmpty(want) || len(wants) > 0 && !isObject(want) && !objects(want) {
+	if len(wants) == 0 && !literal.IsEmpty(want) || len(wants) > 0 && !literal.IsObject(want) && !literal.Objects(want) {
 		return fmt.Sprintf("%s is written as blocks, and what is deployed is no list of objects", name)
 	}
-	said, unordered := match(len(have), says, func(i int, v cty.Value) bool { return agrees(have[i].Body, v) }, true)
+	said, unordered := literal.Match(len(have), says, func(i int, v cty.Value) bool { return agrees(have[i].Body, v) }, true)
 	costs := e.costs(len(have), len(wants), func(t *edits, i, j int) string {
 		return t.block(have[i], said[i], wants[j])
 	})
-	moved := len(have) == len(wants) && known(declared) && sameElements(says, wants)
-	to, inserts := align(costs, len(have), len(wants), unordered, moved)
+	moved := len(have) == len(wants) && literal.Known(declared) && literal.SameElements(says, wants)
+	to, inserts := literal.Align(costs, len(have), len(wants), unordered, moved)
 	for i, b := range have {
 		if to[i] < 0 {
-			from, end := e.file.extent(b)
+			from, end := e.file.Extent(b)
 			e.splice(from, end, "")
 			continue
 		}
@@ -179,12 +168,12 @@ func (e *edits) blocks(in *hclsyntax.Block, name string, have []*hclsyntax.Block
 
 // block makes one nested block say an object.
 func (e *edits) block(b *hclsyntax.Block, declared, want cty.Value) string {
-	for _, name := range keys(want) {
-		was := field(declared, name)
-		if known(declared) && !known(was) && b.Body.Attributes[name] == nil && !hasBlock(b, name) {
+	for _, name := range literal.Keys(want) {
+		was := literal.Field(declared, name)
+		if literal.Known(declared) && !literal.Known(was) && b.Body.Attributes[name] == nil && !hasBlock(b, name) {
 			continue // known after apply only, so the provider works it out
 		}
-		if why := e.attribute(b, name, was, field(want, name), false); why != "" {
+		if why := e.attribute(b, name, was, literal.Field(want, name), false); why != "" {
 			return why
 		}
 	}
@@ -192,30 +181,17 @@ func (e *edits) block(b *hclsyntax.Block, declared, want cty.Value) string {
 }
 
 func hasBlock(in *hclsyntax.Block, name string) bool {
-	return slices.ContainsFunc(in.Body.Blocks, func(b *hclsyntax.Block) bool { return blockName(b) == name })
+	return slices.ContainsFunc(in.Body.Blocks, func(b *hclsyntax.Block) bool { return code.BlockName(b) == name })
 }
 
 // agrees reports whether what a block writes out is what an object has.
 func agrees(body *hclsyntax.Body, v cty.Value) bool {
 	for name, attr := range body.Attributes {
-		if said, ok := constant(attr.Expr); ok && known(field(v, name)) && !agree(said, field(v, name)) {
+		if said, ok := literal.Constant(attr.Expr); ok && literal.Known(literal.Field(v, name)) && !literal.Agree(said, literal.Field(v, name)) {
 			return false
 		}
 	}
 	return true
-}
-
-// agree is same, but the order of lists does not matter: sets have none.
-func agree(a, b cty.Value) bool {
-	return same(a, b) || isTuple(a) && isTuple(b) && sameElements(elements(a), elements(b))
-}
-
-// keys returns the names of an object's attributes, sorted.
-func keys(v cty.Value) []string {
-	if !isObject(v) {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(v.AsValueMap()))
 }
 
 // newBlock writes a nested block, not indented. What providers fill in for
@@ -240,7 +216,7 @@ func fillBlock(body *hclwrite.Body, v cty.Value, like []*hclsyntax.Block) {
 			inner[in.Type] = append(inner[in.Type], in)
 		}
 	}
-	names := keys(v)
+	names := literal.Keys(v)
 	slices.SortStableFunc(names, func(a, b string) int {
 		switch {
 		case set[a] > 0 && set[b] > 0:
@@ -253,21 +229,21 @@ func fillBlock(body *hclwrite.Body, v cty.Value, like []*hclsyntax.Block) {
 		return 0
 	})
 	for _, name := range names {
-		switch value := field(v, name); {
+		switch value := literal.Field(v, name); {
 		case value.IsNull():
 		case len(like) > 0 && set[name] == len(like):
-			body.SetAttributeValue(name, value)
-		case isEmpty(value):
-		case set[name] == 0 && objects(value), inner[name] != nil && isObject(value):
+			body.SetAttributeRaw(name, literal.Tokens(value))
+		case literal.IsEmpty(value):
+		case set[name] == 0 && literal.Objects(value), inner[name] != nil && literal.IsObject(value):
 			nested = append(nested, name)
 		default:
-			body.SetAttributeValue(name, value)
+			body.SetAttributeRaw(name, literal.Tokens(value))
 		}
 	}
 	for _, name := range nested {
-		value := field(v, name)
-		all := elements(value)
-		if isObject(value) {
+		value := literal.Field(v, name)
+		all := literal.Elements(value)
+		if literal.IsObject(value) {
 			all = []cty.Value{value}
 		}
 		for _, element := range all {
@@ -280,23 +256,23 @@ func fillBlock(body *hclwrite.Body, v cty.Value, like []*hclsyntax.Block) {
 func (e *edits) insertBlock(have []*hclsyntax.Block, after int, text string) {
 	f := e.file
 	near := have[max(after, 0)]
-	indent := f.indent(near.TypeRange.Start.Byte)
-	text = strings.ReplaceAll(text, "\n", f.eol+indent)
+	indent := f.Indent(near.TypeRange.Start.Byte)
+	text = strings.ReplaceAll(text, "\n", f.EOL+indent)
 	if after < 0 {
-		from, _ := f.extent(near)
-		if f.first(near.TypeRange.Start.Byte) {
-			e.splice(from, from, indent+text+f.eol+f.eol)
+		from, _ := f.Extent(near)
+		if f.First(near.TypeRange.Start.Byte) {
+			e.splice(from, from, indent+text+f.EOL+f.EOL)
 			return
 		}
-		e.splice(near.TypeRange.Start.Byte, near.TypeRange.Start.Byte, text+f.eol+indent)
+		e.splice(near.TypeRange.Start.Byte, near.TypeRange.Start.Byte, text+f.EOL+indent)
 		return
 	}
 	at := near.CloseBraceRange.End.Byte
-	if end, ok := f.last(at, false); ok && f.data[end-1] == '\n' {
-		e.splice(end, end, f.eol+indent+text+f.eol)
+	if end, ok := f.Last(at, false); ok && f.Data[end-1] == '\n' {
+		e.splice(end, end, f.EOL+indent+text+f.EOL)
 		return
 	}
-	e.splice(at, at, f.eol+f.eol+indent+text)
+	e.splice(at, at, f.EOL+f.EOL+indent+text)
 }
 
 // flush turns what comes at the ends of blocks into splices.
@@ -319,7 +295,7 @@ func (e *edits) flush() {
 func (e *edits) end(b *hclsyntax.Block, adds []add) {
 	f := e.file
 	open, end := b.OpenBraceRange.End.Byte, b.CloseBraceRange.Start.Byte
-	outer := f.indent(b.TypeRange.Start.Byte)
+	outer := f.Indent(b.TypeRange.Start.Byte)
 	indent := outer + "  "
 	if strings.HasPrefix(outer, "\t") {
 		indent = outer + "\t"
@@ -327,25 +303,25 @@ func (e *edits) end(b *hclsyntax.Block, adds []add) {
 	width, longest := 0, 0 // of names, up to the equals sign
 	var last *hclsyntax.Attribute
 	for _, attr := range b.Body.Attributes {
-		if f.first(attr.SrcRange.Start.Byte) {
-			indent = f.indent(attr.SrcRange.Start.Byte)
-		}
 		if last == nil || attr.SrcRange.Start.Byte > last.SrcRange.Start.Byte {
 			last = attr
 		}
 	}
+	if last != nil && f.First(last.SrcRange.Start.Byte) {
+		indent = f.Indent(last.SrcRange.Start.Byte)
+	}
 	one := b.OpenBraceRange.Start.Line == b.CloseBraceRange.Start.Line
-	tail := bytes.TrimRight(f.data[open:end], " \t")
+	tail := bytes.TrimRight(f.Data[open:end], " \t")
 	gap := len(bytes.TrimSpace(tail)) > 0 // something stands above
 	for _, a := range adds {
-		if a.written == "" && !multiline(a.value) {
+		if a.written == "" && !literal.Multiline(a.value) {
 			longest = max(longest, len(a.name)+1)
 		}
 	}
 	attached := false
 	if gap && last != nil && adds[0].written == "" {
-		after, ok := f.last(last.SrcRange.End.Byte, false)
-		if single := last.SrcRange.Start.Line == last.SrcRange.End.Line; single && (one || ok && after == f.lineStart(end)) {
+		after, ok := f.Last(last.SrcRange.End.Byte, false)
+		if single := last.SrcRange.Start.Line == last.SrcRange.End.Line; single && (one || ok && after == f.LineStart(end)) {
 			width = last.EqualsRange.Start.Byte - last.NameRange.Start.Byte
 			attached = longest <= width
 		}
@@ -358,40 +334,37 @@ func (e *edits) end(b *hclsyntax.Block, adds []add) {
 		switch {
 		case a.written != "":
 			if gap || i > 0 {
-				text.WriteString(f.eol)
+				text.WriteString(f.EOL)
 			}
-			text.WriteString(indent + strings.ReplaceAll(a.written, "\n", f.eol+indent) + f.eol)
+			text.WriteString(indent + strings.ReplaceAll(a.written, "\n", f.EOL+indent) + f.EOL)
 			attached = false
 		default:
 			if !attached && (gap || i > 0) {
-				text.WriteString(f.eol)
+				text.WriteString(f.EOL)
 			}
 			pad := ""
-			if !multiline(a.value) {
+			if !literal.Multiline(a.value) {
 				pad = strings.Repeat(" ", max(0, width-len(a.name)-1))
 			}
-			text.WriteString(indent + a.name + pad + " = " + render(a.value, indent, f.eol) + f.eol)
-			attached = !multiline(a.value)
+			text.WriteString(indent + a.name + pad + " = " + literal.Render(a.value, indent, f.EOL) + f.EOL)
+			attached = !literal.Multiline(a.value)
 		}
 	}
 	if !one {
-		at := f.lineStart(end)
-		if !f.first(end) {
-			e.splice(end, end, f.eol+text.String()+outer)
+		at := f.LineStart(end)
+		if !f.First(end) {
+			e.splice(end, end, f.EOL+text.String()+outer)
 			return
 		}
 		e.splice(at, at, text.String())
 		return
 	}
-	inner := strings.TrimSpace(string(f.data[open:end]))
+	inner := strings.TrimSpace(string(f.Data[open:end]))
 	if inner == "" {
-		e.splice(open, end, f.eol+text.String()+outer)
+		e.splice(open, end, f.EOL+text.String()+outer)
 		return
 	}
-	from := open + bytes.Index(f.data[open:end], []byte(inner))
-	e.splice(open, from, f.eol+indent)
-	e.splice(from+len(inner), end, f.eol+text.String()+outer)
+	from := open + bytes.Index(f.Data[open:end], []byte(inner))
+	e.splice(open, from, f.EOL+indent)
+	e.splice(from+len(inner), end, f.EOL+text.String()+outer)
 }
-
-// multiline reports whether a value is written in several lines.
-func multiline(v cty.Value) bool { return strings.Contains(render(v, "", "\n"), "\n") }

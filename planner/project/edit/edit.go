@@ -14,8 +14,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"path"
-	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"weir/planner/project/edit/code"
+	"weir/planner/project/edit/literal"
 )
 
 // Wanted is what the code shall say. Addresses are Terraform's. Each edit is
@@ -94,7 +97,7 @@ func Apply(tree fs.FS, dir string, wanted Wanted) (Result, error) {
 	if !fs.ValidPath(dir) {
 		return Result{}, fmt.Errorf("edit %q: %w", dir, fs.ErrInvalid)
 	}
-	s := &session{tree: tree, root: dir, dirs: map[string]*directory{}, files: map[string]*file{}}
+	s := &session{code.New(tree, dir)}
 	var result Result
 	refuse := func(address, attribute, why string) {
 		if why != "" {
@@ -124,16 +127,12 @@ func Apply(tree fs.FS, dir string, wanted Wanted) (Result, error) {
 		}
 		refuse(one.Address, "", why)
 	}
-	for name, f := range s.files {
-		if text := f.bytes(); f.changed && string(text) != string(f.original) {
-			if result.Files == nil {
-				result.Files = map[string][]byte{}
-			}
-			result.Files[name] = text
-		}
-	}
+	result.Files = s.Changed()
 	return result, nil
 }
+
+// session is one Apply.
+type session struct{ *code.Tree }
 
 // groups puts edits of instances of the same resource together, in the order
 // of the first of each.
@@ -142,8 +141,8 @@ func groups(all []Set) [][]Set {
 	at := map[[2]string]int{}
 	for _, one := range all {
 		key := [2]string{one.Address, one.Attribute}
-		if a, why := parseAddress(one.Address); why == "" {
-			key[0] = a.bare()
+		if a, why := code.ParseAddress(one.Address); why == "" {
+			key[0] = a.Bare()
 		}
 		i, ok := at[key]
 		if !ok {
@@ -164,14 +163,14 @@ func (s *session) set(group []Set) (why string, err error) {
 			return "its value is sensitive, and weir does not write secrets into code", nil
 		}
 	}
-	p, why, err := s.find(one.Address)
+	p, why, err := s.Find(one.Address)
 	if why != "" || err != nil {
 		return why, err
 	}
 	if reserved[one.Attribute] {
 		return fmt.Sprintf("%s is Terraform's own, no attribute of the resource", one.Attribute), nil
 	}
-	want, err := parseValue(one.Deployed)
+	want, err := literal.Parse(one.Deployed)
 	if err != nil {
 		return "", fmt.Errorf("deployed value of %s: %w", one.Attribute, err)
 	}
@@ -181,44 +180,44 @@ func (s *session) set(group []Set) (why string, err error) {
 	}
 	addresses := make([]string, 0, len(group))
 	for _, other := range group {
-		v, err := parseValue(other.Deployed)
+		v, err := literal.Parse(other.Deployed)
 		if err != nil {
 			return "", fmt.Errorf("deployed value of %s: %w", other.Attribute, err)
 		}
-		if !same(v, want) {
+		if !literal.Same(v, want) {
 			return "the values of the instances differ, and one text makes them all", nil
 		}
 		addresses = append(addresses, other.Address)
 	}
-	if why := p.whole(addresses); why != "" {
+	if why := p.Whole(addresses); why != "" {
 		return why, nil
 	}
-	if why := p.ignores(one.Attribute); why != "" {
+	if why := p.Ignores(one.Attribute); why != "" {
 		return why, nil
 	}
-	where := p.holding(one.Attribute)
+	where := p.Holding(one.Attribute)
 	if where == nil {
-		if from := follows[one.Attribute]; from != "" && known(declared) {
+		if from := follows[one.Attribute]; from != "" && literal.Known(declared) {
 			return fmt.Sprintf("%s is worked out from %s and the provider's configuration", one.Attribute, from), nil
 		}
-		where = &p.declared[0]
+		where = &p.Declared[0]
 	}
-	if where.file.link {
-		return where.file.name + " is a symbolic link, and what it leads to may be used elsewhere", nil
+	if where.File.Link {
+		return where.File.Name + " is a symbolic link, and what it leads to may be used elsewhere", nil
 	}
-	change := func(f *file, done bool) (*edits, string) {
-		e := &edits{file: f, dir: p.dir, kind: p.address.kind, done: done}
-		why := e.attribute(f.body.Blocks[where.index], one.Attribute, declared, want, true)
+	change := func(f *code.File, done bool) (*edits, string) {
+		e := &edits{file: f, dir: p.Dir, kind: p.Address.Kind, done: done}
+		why := e.attribute(f.Body.Blocks[where.Index], one.Attribute, declared, want, true)
 		if why == "" {
 			e.flush()
 		}
 		return e, why
 	}
-	e, why := change(where.file, false)
+	e, why := change(where.File, false)
 	if why != "" || len(e.splices) == 0 {
 		return why, nil
 	}
-	next, err := where.file.with(e.splices)
+	next, err := where.File.With(e.splices)
 	if err != nil {
 		return fmt.Sprintf("weir could not write it: %v", err), nil //nolint:nilerr // told to people, the edit is left out
 	}
@@ -226,7 +225,7 @@ func (s *session) set(group []Set) (why string, err error) {
 	if again, why := change(next, true); why != "" || len(again.splices) > 0 {
 		return "weir could not write it so that it reads as the same value again", nil
 	}
-	s.replace(next)
+	s.Replace(next)
 	return "", nil
 }
 
@@ -242,12 +241,9 @@ var follows = map[string]string{
 	"tags_all": "tags", "effective_labels": "labels", "terraform_labels": "labels", "effective_annotations": "annotations",
 }
 
-// replace takes the new state of a file.
-func (s *session) replace(f *file) {
-	f.changed = true
-	s.files[f.name] = f
-	d := s.dirs[path.Dir(f.name)]
-	if i := slices.IndexFunc(d.files, func(old *file) bool { return old.name == f.name }); i >= 0 {
-		d.files[i] = f
+func parseDeclared(raw json.RawMessage) (cty.Value, error) {
+	if len(raw) == 0 {
+		return cty.NilVal, nil
 	}
+	return literal.Parse(raw)
 }

@@ -9,31 +9,33 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"weir/planner/project/edit/literal"
 )
 
 // expr makes an expression say a value. What it comes to already stays, which
 // for expressions is known from declared only.
 func (e *edits) expr(x hclsyntax.Expression, declared, want cty.Value) string {
-	if same(declared, want) {
+	if literal.Same(declared, want) {
 		return ""
 	}
-	said, written := constant(x)
-	if written && same(said, want) {
+	said, written := literal.Constant(x)
+	if written && literal.Same(said, want) {
 		return ""
 	}
 	switch x := x.(type) {
 	case *hclsyntax.ParenthesesExpr:
 		return e.expr(x.Expression, declared, want)
 	case *hclsyntax.ObjectConsExpr:
-		if isObject(want) {
+		if literal.IsObject(want) {
 			return e.object(x, declared, want)
 		}
 	case *hclsyntax.TupleConsExpr:
-		if isTuple(want) {
+		if literal.IsTuple(want) {
 			return e.tuple(x, declared, want)
 		}
 	case *hclsyntax.FunctionCallExpr:
-		if inner := unwrap(x); inner != hclsyntax.Expression(x) {
+		if inner := literal.Unwrap(x); inner != hclsyntax.Expression(x) {
 			return e.expr(inner, declared, want)
 		}
 		if x.Name == "jsonencode" && len(x.Args) == 1 && !x.ExpandFinal {
@@ -47,29 +49,20 @@ func (e *edits) expr(x hclsyntax.Expression, declared, want cty.Value) string {
 	if !written {
 		return e.whyNot(x)
 	}
-	if strings.HasPrefix(e.file.text(at), "<<") {
+	if strings.HasPrefix(e.file.Text(at), "<<") {
 		return e.heredoc(at, want)
 	}
-	e.splice(at.Start.Byte, at.End.Byte, render(want, e.file.indent(at.Start.Byte), e.file.eol))
+	e.splice(at.Start.Byte, at.End.Byte, literal.Render(want, e.file.Indent(at.Start.Byte), e.file.EOL))
 	return ""
-}
-
-// unwrap returns what stands in a conversion between kinds of collections.
-func unwrap(x hclsyntax.Expression) hclsyntax.Expression {
-	if call, ok := x.(*hclsyntax.FunctionCallExpr); ok && len(call.Args) == 1 && !call.ExpandFinal &&
-		slices.Contains([]string{"toset", "tolist", "tomap"}, call.Name) {
-		return call.Args[0]
-	}
-	return x
 }
 
 // parseJSON returns the document in a string.
 func parseJSON(v cty.Value) (cty.Value, bool) {
-	if !known(v) || v.IsNull() || v.Type() != cty.String {
+	if !literal.Known(v) || v.IsNull() || v.Type() != cty.String {
 		return cty.NilVal, false
 	}
-	document, err := parseValue(json.RawMessage(v.AsString()))
-	return document, err == nil && (isObject(document) || isTuple(document))
+	document, err := literal.Parse(json.RawMessage(v.AsString()))
+	return document, err == nil && (literal.IsObject(document) || literal.IsTuple(document))
 }
 
 // object makes the items of an object say a value, one by one.
@@ -78,24 +71,24 @@ func (e *edits) object(x *hclsyntax.ObjectConsExpr, declared, want cty.Value) st
 	has := map[string]bool{}
 	last := -1
 	for i, item := range x.Items {
-		name, ok := keyOf(item)
+		name, ok := literal.KeyOf(item)
 		if !ok {
-			return fmt.Sprintf("a key of it is worked out (%s line %d)", e.file.name, item.KeyExpr.Range().Start.Line)
+			return fmt.Sprintf("a key of it is worked out (%s line %d)", e.file.Name, item.KeyExpr.Range().Start.Line)
 		}
 		if has[name] {
-			return fmt.Sprintf("the key %s is there twice (%s line %d)", name, e.file.name, item.KeyExpr.Range().Start.Line)
+			return fmt.Sprintf("the key %s is there twice (%s line %d)", name, e.file.Name, item.KeyExpr.Range().Start.Line)
 		}
 		has[name] = true
 		list.items = append(list.items, hcl.RangeBetween(item.KeyExpr.Range(), item.ValueExpr.Range()))
-		value := field(want, name)
-		if known(value) {
-			if why := e.expr(item.ValueExpr, field(declared, name), value); why != "" {
+		value := literal.Field(want, name)
+		if literal.Known(value) {
+			if why := e.expr(item.ValueExpr, literal.Field(declared, name), value); why != "" {
 				return why
 			}
 			last = i
 			continue
 		}
-		said, written := constant(item.ValueExpr)
+		said, written := literal.Constant(item.ValueExpr)
 		switch {
 		case !written:
 			return e.whyNot(item.ValueExpr)
@@ -106,8 +99,8 @@ func (e *edits) object(x *hclsyntax.ObjectConsExpr, declared, want cty.Value) st
 		}
 	}
 	var fresh []string
-	for _, name := range keys(want) {
-		if value := field(want, name); !has[name] && !value.IsNull() && !same(field(declared, name), value) {
+	for _, name := range literal.Keys(want) {
+		if value := literal.Field(want, name); !has[name] && !value.IsNull() && !literal.Same(literal.Field(declared, name), value) {
 			fresh = append(fresh, name)
 		}
 	}
@@ -116,13 +109,13 @@ func (e *edits) object(x *hclsyntax.ObjectConsExpr, declared, want cty.Value) st
 	}
 	pad, longest := 0, 0
 	for _, name := range fresh {
-		if !multiline(field(want, name)) {
-			longest = max(longest, len(renderKey(name)))
+		if !literal.Multiline(literal.Field(want, name)) {
+			longest = max(longest, len(literal.RenderKey(name)))
 		}
 	}
 	if last >= 0 {
 		key, value := x.Items[last].KeyExpr.Range(), x.Items[last].ValueExpr.Range()
-		between := string(e.file.data[key.End.Byte:value.Start.Byte])
+		between := string(e.file.Data[key.End.Byte:value.Start.Byte])
 		if i := strings.IndexByte(between, '='); i >= 0 && value.Start.Line == value.End.Line {
 			pad = key.End.Byte - key.Start.Byte + i - 1
 		}
@@ -130,18 +123,18 @@ func (e *edits) object(x *hclsyntax.ObjectConsExpr, declared, want cty.Value) st
 	// Formatting aligns lines up to a blank one, and those above are to stay.
 	list.gap = pad > 0 && longest > pad
 	pad = max(pad, longest)
-	indent := e.file.indent(x.SrcRange.Start.Byte) + "  "
-	if last >= 0 && e.file.first(list.items[last].Start.Byte) {
-		indent = e.file.indent(list.items[last].Start.Byte)
+	indent := e.file.Indent(x.SrcRange.Start.Byte) + "  "
+	if last >= 0 && e.file.First(list.items[last].Start.Byte) {
+		indent = e.file.Indent(list.items[last].Start.Byte)
 	}
 	list.indent = indent
 	oneLine := !list.byLine(e.file) && (last >= 0 || x.SrcRange.Start.Line == x.SrcRange.End.Line && len(x.Items) > 0)
 	for _, name := range fresh {
-		key := renderKey(name)
-		if value := field(want, name); !oneLine && !multiline(value) {
+		key := literal.RenderKey(name)
+		if value := literal.Field(want, name); !oneLine && !literal.Multiline(value) {
 			key += strings.Repeat(" ", max(0, pad-len(key)))
 		}
-		list.inserts[last] = append(list.inserts[last], key+" = "+render(field(want, name), indent, e.file.eol))
+		list.inserts[last] = append(list.inserts[last], key+" = "+literal.Render(literal.Field(want, name), indent, e.file.EOL))
 	}
 	return e.list(list)
 }
@@ -150,41 +143,41 @@ func (e *edits) object(x *hclsyntax.ObjectConsExpr, declared, want cty.Value) st
 // or a set shows only where what is declared has another order than what is
 // written.
 func (e *edits) tuple(x *hclsyntax.TupleConsExpr, declared, want cty.Value) string {
-	have, wants, says := x.Exprs, elements(want), elements(declared)
-	if len(have)*len(wants) > maxPairs {
+	have, wants, says := x.Exprs, literal.Elements(want), literal.Elements(declared)
+	if len(have)*len(wants) > literal.MaxPairs {
 		return "it has too many elements"
 	}
 	values := make([]cty.Value, len(have))
 	for i, element := range have {
-		values[i], _ = constant(element)
+		values[i], _ = literal.Constant(element)
 	}
-	said, unordered := match(len(have), says, func(i int, v cty.Value) bool { return !known(values[i]) || agree(values[i], v) }, false)
+	said, unordered := literal.Match(len(have), says, func(i int, v cty.Value) bool { return !literal.Known(values[i]) || literal.Agree(values[i], v) }, false)
 	if unordered {
 		said = leftover(values, says)
 	}
 	costs := e.costs(len(have), len(wants), func(t *edits, i, j int) string {
-		if known(values[i]) && values[i].Type().IsPrimitiveType() {
-			if !same(values[i], wants[j]) {
+		if literal.Known(values[i]) && values[i].Type().IsPrimitiveType() {
+			if !literal.Same(values[i], wants[j]) {
 				t.splice(0, 0, "")
 			}
 			return ""
 		}
 		return t.expr(have[i], said[i], wants[j])
 	})
-	to, inserts := align(costs, len(have), len(wants), unordered, declared == cty.NilVal || sameElements(says, wants))
+	to, inserts := literal.Align(costs, len(have), len(wants), unordered, declared == cty.NilVal || literal.SameElements(says, wants))
 	list := bracket{at: x.SrcRange, removed: map[int]bool{}, inserts: map[int][]string{}}
-	list.indent = e.file.indent(x.SrcRange.Start.Byte) + "  "
+	list.indent = e.file.Indent(x.SrcRange.Start.Byte) + "  "
 	for i, element := range have {
 		list.items = append(list.items, element.Range())
-		if i == 0 && e.file.first(element.Range().Start.Byte) {
-			list.indent = e.file.indent(element.Range().Start.Byte)
+		if i == 0 && e.file.First(element.Range().Start.Byte) {
+			list.indent = e.file.Indent(element.Range().Start.Byte)
 		}
 		switch {
 		case to[i] >= 0:
 			if why := e.expr(element, said[i], wants[to[i]]); why != "" {
 				return why
 			}
-		case !known(values[i]):
+		case !literal.Known(values[i]):
 			return e.whyNot(element)
 		default:
 			list.removed[i] = true
@@ -195,7 +188,7 @@ func (e *edits) tuple(x *hclsyntax.TupleConsExpr, declared, want cty.Value) stri
 	}
 	for after, js := range inserts {
 		for _, j := range js {
-			list.inserts[after] = append(list.inserts[after], render(wants[j], list.indent, e.file.eol))
+			list.inserts[after] = append(list.inserts[after], literal.Render(wants[j], list.indent, e.file.EOL))
 		}
 	}
 	return e.list(list)
@@ -208,9 +201,9 @@ func leftover(values, says []cty.Value) []cty.Value {
 	rest := slices.Clone(says)
 	var open []int
 	for i, v := range values {
-		j := slices.IndexFunc(rest, func(o cty.Value) bool { return agree(v, o) })
+		j := slices.IndexFunc(rest, func(o cty.Value) bool { return literal.Agree(v, o) })
 		switch {
-		case !known(v):
+		case !literal.Known(v):
 			open = append(open, i)
 		case j >= 0:
 			said[i] = rest[j]
@@ -225,7 +218,7 @@ func leftover(values, says []cty.Value) []cty.Value {
 
 // heredoc replaces the text of a heredoc without anything to be worked out.
 func (e *edits) heredoc(at hcl.Range, want cty.Value) string {
-	old := e.file.text(at)
+	old := e.file.Text(at)
 	head, _, _ := strings.Cut(old, "\n")
 	head = strings.TrimRight(head, "\r")
 	name := strings.TrimLeft(head, "<-")
@@ -240,15 +233,33 @@ func (e *edits) heredoc(at hcl.Range, want cty.Value) string {
 		indent = lines[len(lines)-1][:len(lines[len(lines)-1])-len(strings.TrimLeft(lines[len(lines)-1], " \t"))] + "  "
 	}
 	var out strings.Builder
-	out.WriteString(head + e.file.eol)
+	out.WriteString(head + e.file.EOL)
 	for line := range strings.SplitSeq(text, "\n") {
 		if strings.TrimSpace(line) == name || strings.Contains(line, "\r") {
 			return why
 		}
 		line = strings.NewReplacer("${", "$${", "%{", "%%{").Replace(line)
-		out.WriteString(indent + line + e.file.eol)
+		out.WriteString(indent + line + e.file.EOL)
 	}
 	body := old[:strings.LastIndex(strings.TrimRight(old, "\r\n"), "\n")+1]
 	e.splice(at.Start.Byte, at.Start.Byte+len(body), out.String())
 	return ""
+}
+
+// costs tries each written element with each wanted one. 0 is a pair that
+// needs no edit.
+func (e *edits) costs(have, want int, try func(t *edits, i, j int) string) [][]int {
+	costs := make([][]int, have)
+	for i := range costs {
+		costs[i] = make([]int, want)
+		for j := range costs[i] {
+			t := e.trial()
+			if why := try(t, i, j); why != "" {
+				costs[i][j] = literal.Impossible
+			} else {
+				costs[i][j] = t.cost()
+			}
+		}
+	}
+	return costs
 }

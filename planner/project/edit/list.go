@@ -3,10 +3,11 @@ package edit
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"weir/planner/project/edit/code"
 )
 
 // bracket is a list or an object in the code, and what becomes of its items.
@@ -21,13 +22,13 @@ type bracket struct {
 }
 
 // byLine reports whether each item has lines of its own.
-func (b bracket) byLine(f *file) bool {
+func (b bracket) byLine(f *code.File) bool {
 	if len(b.items) == 0 {
 		return false
 	}
 	for _, item := range b.items {
-		end, ok := f.last(item.End.Byte, true)
-		if !ok || !f.first(item.Start.Byte) || f.data[end-1] != '\n' || end > b.at.End.Byte {
+		end, ok := f.Last(item.End.Byte, true)
+		if !ok || !f.First(item.Start.Byte) || f.Data[end-1] != '\n' || end > b.at.End.Byte {
 			return false
 		}
 	}
@@ -51,21 +52,21 @@ func (e *edits) list(b bracket) string {
 func (e *edits) fill(b bracket) {
 	f, texts := e.file, b.inserts[-1]
 	open, end := b.at.Start.Byte+1, b.at.End.Byte-1
-	inner := string(f.data[open:end])
-	sep := f.eol
+	inner := string(f.Data[open:end])
+	sep := f.EOL
 	if !b.object {
-		sep = "," + f.eol
+		sep = "," + f.EOL
 	}
 	lines := b.indent + strings.Join(texts, sep+b.indent) + sep
 	switch {
 	case strings.TrimSpace(inner) == "" && !b.object:
 		e.splice(open, end, strings.Join(texts, ", "))
 	case strings.TrimSpace(inner) == "":
-		e.splice(open, end, f.eol+lines+f.indent(b.at.Start.Byte))
-	case f.first(end):
-		e.splice(f.lineStart(end), f.lineStart(end), lines)
+		e.splice(open, end, f.EOL+lines+f.Indent(b.at.Start.Byte))
+	case f.First(end):
+		e.splice(f.LineStart(end), f.LineStart(end), lines)
 	default:
-		e.splice(end, end, f.eol+lines+f.indent(b.at.Start.Byte))
+		e.splice(end, end, f.EOL+lines+f.Indent(b.at.Start.Byte))
 	}
 }
 
@@ -73,7 +74,7 @@ func (e *edits) fill(b bracket) {
 func (e *edits) lines(b bracket) {
 	f := e.file
 	end := func(i int) int {
-		end, _ := f.last(b.items[i].End.Byte, true)
+		end, _ := f.Last(b.items[i].End.Byte, true)
 		return end
 	}
 	comma := func(i int) bool { // behind an item
@@ -82,7 +83,7 @@ func (e *edits) lines(b bracket) {
 			to = b.items[i+1].Start.Byte
 		}
 		for at := b.items[i].End.Byte; at < to; at++ {
-			if !f.commented(at, at+1) && f.data[at] == ',' {
+			if !f.Commented(at, at+1) && f.Data[at] == ',' {
 				return true
 			}
 		}
@@ -92,7 +93,7 @@ func (e *edits) lines(b bracket) {
 	commas := !b.object || comma(0) || comma(lastOne)
 	for i := range b.items {
 		if b.removed[i] {
-			e.splice(f.lineStart(b.items[i].Start.Byte), end(i), "")
+			e.splice(f.LineStart(b.items[i].Start.Byte), end(i), "")
 		}
 	}
 	for after := -1; after <= lastOne; after++ {
@@ -100,7 +101,7 @@ func (e *edits) lines(b bracket) {
 		if len(texts) == 0 {
 			continue
 		}
-		at := f.lineStart(b.items[0].Start.Byte)
+		at := f.LineStart(b.items[0].Start.Byte)
 		if after >= 0 {
 			at = end(after)
 			if commas && !comma(after) {
@@ -108,13 +109,13 @@ func (e *edits) lines(b bracket) {
 			}
 		}
 		for i, text := range texts {
-			end := f.eol
+			end := f.EOL
 			if commas && (after < lastOne || i < len(texts)-1 || comma(lastOne)) {
 				end = "," + end
 			}
 			gap := ""
 			if b.gap && i == 0 {
-				gap = f.eol
+				gap = f.EOL
 			}
 			e.splice(at, at, gap+b.indent+text+end)
 		}
@@ -125,15 +126,26 @@ func (e *edits) lines(b bracket) {
 func (e *edits) inline(b bracket) string {
 	f := e.file
 	cut := func(from, to int) string {
-		if f.commented(from, to) {
-			return fmt.Sprintf("it is laid out with comments between items of one line (%s line %d)", f.name, b.at.Start.Line)
+		if f.Commented(from, to) {
+			return fmt.Sprintf("it is laid out with comments between items of one line (%s line %d)", f.Name, b.at.Start.Line)
 		}
 		e.splice(from, to, "")
 		return ""
 	}
-	first := slices.IndexFunc(index(len(b.items)), func(i int) bool { return !b.removed[i] })
-	if first < 0 {
-		return cut(b.at.Start.Byte+1, b.at.End.Byte-1)
+	first := 0
+	for b.removed[first] && first < len(b.items) {
+		first++
+	}
+	if first == len(b.items) {
+		why := cut(b.at.Start.Byte+1, b.at.End.Byte-1)
+		if texts := b.inserts[-1]; why == "" && len(texts) > 0 {
+			pad := ""
+			if b.object {
+				pad = " "
+			}
+			e.splices[len(e.splices)-1].Text = pad + strings.Join(texts, ", ") + pad
+		}
+		return why
 	}
 	for i, item := range b.items {
 		if !b.removed[i] {
@@ -158,8 +170,8 @@ func (e *edits) inline(b bracket) string {
 			continue
 		}
 		at := b.items[after].End.Byte
-		if bytes.HasSuffix(f.data[:at], []byte("\n")) {
-			return fmt.Sprintf("it is laid out with a heredoc among items of one line (%s line %d)", f.name, b.at.Start.Line)
+		if bytes.HasSuffix(f.Data[:at], []byte("\n")) {
+			return fmt.Sprintf("it is laid out with a heredoc among items of one line (%s line %d)", f.Name, b.at.Start.Line)
 		}
 		e.splice(at, at, ", "+strings.Join(texts, ", "))
 	}

@@ -6,12 +6,15 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"weir/planner/project/edit/code"
+	"weir/planner/project/edit/literal"
 )
 
 // whyNot says what an expression is that is no literal, and where its value
 // comes from.
 func (e *edits) whyNot(x hclsyntax.Expression) string {
-	at := fmt.Sprintf("%s line %d", e.file.name, x.Range().Start.Line)
+	at := fmt.Sprintf("%s line %d", e.file.Name, x.Range().Start.Line)
 	for _, t := range x.Variables() {
 		name := ""
 		if len(t) > 1 {
@@ -55,13 +58,13 @@ func (e *edits) whyNot(x hclsyntax.Expression) string {
 }
 
 func (e *edits) whereVariable(name string) string {
-	for _, f := range e.dir.files {
-		for i, b := range f.body.Blocks {
+	for _, f := range e.dir.Files {
+		for i, b := range f.Body.Blocks {
 			if b.Type == "variable" && len(b.Labels) == 1 && b.Labels[0] == name {
 				if b.Body.Attributes["default"] == nil {
-					return fmt.Sprintf(", which %s declares without a default: change the value that is given to it", place{f, i}.at())
+					return fmt.Sprintf(", which %s declares without a default: change the value that is given to it", code.Place{f, i}.At())
 				}
-				return fmt.Sprintf(": change its default in %s, or the value that is given to it", place{f, i}.at())
+				return fmt.Sprintf(": change its default in %s, or the value that is given to it", code.Place{f, i}.At())
 			}
 		}
 	}
@@ -69,10 +72,10 @@ func (e *edits) whereVariable(name string) string {
 }
 
 func (e *edits) whereLocal(name string) string {
-	for _, f := range e.dir.files {
-		for _, b := range f.body.Blocks {
+	for _, f := range e.dir.Files {
+		for _, b := range f.Body.Blocks {
 			if attr := b.Body.Attributes[name]; b.Type == "locals" && attr != nil {
-				return fmt.Sprintf(": change it in %s line %d", f.name, attr.SrcRange.Start.Line)
+				return fmt.Sprintf(": change it in %s line %d", f.Name, attr.SrcRange.Start.Line)
 			}
 		}
 	}
@@ -81,7 +84,7 @@ func (e *edits) whereLocal(name string) string {
 
 // short is a value for people, cut.
 func short(v cty.Value) string {
-	text := []rune(render(v, "", " "))
+	text := []rune(literal.Render(v, "", " "))
 	if len(text) > 80 {
 		text = append(text[:80], '…')
 	}

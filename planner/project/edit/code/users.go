@@ -1,4 +1,4 @@
-package edit
+package code
 
 import (
 	"errors"
@@ -27,7 +27,7 @@ type link struct{ name, target string }
 
 // callers returns where a directory is called as a module, in the whole
 // checkout.
-func (s *session) callers(dir string) ([]string, error) {
+func (s *Tree) callers(dir string) ([]string, error) {
 	u, err := s.usage()
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (s *session) callers(dir string) ([]string, error) {
 
 // shared returns why files of a directory may belong to others, too: it is
 // reached through a symbolic link, or one leads to it.
-func (s *session) shared(dir string) (string, error) {
+func (s *Tree) shared(dir string) (string, error) {
 	u, err := s.usage()
 	if err != nil {
 		return "", err
@@ -64,7 +64,7 @@ func (s *session) shared(dir string) (string, error) {
 }
 
 // usage reads all Terraform files of the checkout, once.
-func (s *session) usage() (*users, error) {
+func (s *Tree) usage() (*users, error) {
 	if s.users != nil {
 		return s.users, nil
 	}

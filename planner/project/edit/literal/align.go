@@ -1,4 +1,4 @@
-package edit
+package literal
 
 import (
 	"slices"
@@ -6,13 +6,13 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// maxPairs bounds how many pairs of elements are compared.
-const maxPairs = 1 << 20
+// MaxPairs bounds how many pairs of elements are compared.
+const MaxPairs = 1 << 20
 
-// match says which declared element each of n written ones comes to. In their
+// Match says which declared element each of n written ones comes to. In their
 // order if that agrees, else in any, which only sets have. rest is whether to
 // give those that agree with none what is left, in order.
-func match(n int, says []cty.Value, agrees func(i int, v cty.Value) bool, rest bool) (said []cty.Value, unordered bool) {
+func Match(n int, says []cty.Value, agrees func(i int, v cty.Value) bool, rest bool) (said []cty.Value, unordered bool) {
 	said = make([]cty.Value, n)
 	if len(says) == n && !slices.ContainsFunc(index(n), func(i int) bool { return !agrees(i, says[i]) }) {
 		copy(said, says)
@@ -27,13 +27,13 @@ func match(n int, says []cty.Value, agrees func(i int, v cty.Value) bool, rest b
 				break
 			}
 		}
-		if !known(said[i]) {
+		if !Known(said[i]) {
 			missing++
 		}
 	}
 	unordered = missing == 0 && len(says) == n
 	for i := 0; i < n && rest; i++ {
-		if j := slices.Index(taken, false); !known(said[i]) && j >= 0 {
+		if j := slices.Index(taken, false); !Known(said[i]) && j >= 0 {
 			said[i], taken[j] = says[j], true
 		}
 	}
@@ -48,33 +48,15 @@ func index(n int) []int {
 	return all
 }
 
-// impossible is the cost of what cannot be expressed. It is paired last, for
+// Impossible is the cost of what cannot be expressed. It is paired last, for
 // its reason to be told.
-const impossible = 1 << 20
+const Impossible = 1 << 20
 
-// costs tries each written element with each wanted one. 0 is a pair that
-// needs no edit.
-func (e *edits) costs(have, want int, try func(t *edits, i, j int) string) [][]int {
-	costs := make([][]int, have)
-	for i := range costs {
-		costs[i] = make([]int, want)
-		for j := range costs[i] {
-			t := e.trial()
-			if why := try(t, i, j); why != "" {
-				costs[i][j] = impossible
-			} else {
-				costs[i][j] = t.cost()
-			}
-		}
-	}
-	return costs
-}
-
-// align says which wanted element each written one becomes, -1 for none, and
+// Align says which wanted element each written one becomes, -1 for none, and
 // which are new behind which (-1: before the first). moved is whether an order
 // that differs is to be put right although all elements are there: where
 // something else differs too, it is a set's.
-func align(costs [][]int, have, want int, unordered, moved bool) (to []int, inserts map[int][]int) {
+func Align(costs [][]int, have, want int, unordered, moved bool) (to []int, inserts map[int][]int) {
 	to = make([]int, have)
 	for i := range to {
 		to[i] = -1

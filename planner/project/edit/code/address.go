@@ -1,4 +1,4 @@
-package edit
+package code
 
 import (
 	"strings"
@@ -7,18 +7,19 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// address is the address of a managed resource, or an instance of one.
-type address struct {
-	modules    []string // names of calls, from the root
-	kind, name string
-	instance   bool // of the resource: it has a key
-	inModule   bool // of a module: some call has a key
+// Address is the address of a managed resource, or an instance of one.
+type Address struct {
+	Modules    []string // names of calls, from the root
+	Kind, Name string
+	Instance   bool // of the resource: it has a key
+	InModule   bool // of a module: some call has a key
 }
 
 // maxAddress bounds what the parser gets to read.
 const maxAddress = 4096
 
-func parseAddress(text string) (a address, why string) {
+// ParseAddress returns why a text is no such address, for people.
+func ParseAddress(text string) (a Address, why string) {
 	const wrong = "its address is none of a managed resource"
 	if len(text) > maxAddress {
 		return a, wrong
@@ -37,9 +38,9 @@ func parseAddress(text string) (a address, why string) {
 		case hcl.TraverseIndex:
 			switch {
 			case i == len(steps)-1:
-				a.instance = true
+				a.Instance = true
 			case len(names)%2 == 0:
-				a.inModule = true
+				a.InModule = true
 			default:
 				return a, wrong
 			}
@@ -48,7 +49,7 @@ func parseAddress(text string) (a address, why string) {
 		}
 	}
 	for len(names) > 2 && names[0] == "module" {
-		a.modules = append(a.modules, names[1])
+		a.Modules = append(a.Modules, names[1])
 		names = names[2:]
 	}
 	switch {
@@ -57,15 +58,15 @@ func parseAddress(text string) (a address, why string) {
 	case len(names) != 2 || names[0] == "module" || names[0] == "data":
 		return a, wrong
 	}
-	a.kind, a.name = names[0], names[1]
+	a.Kind, a.Name = names[0], names[1]
 	return a, ""
 }
 
-// bare is the address without keys of instances.
-func (a address) bare() string {
+// Bare is the address without keys of instances.
+func (a Address) Bare() string {
 	var b strings.Builder
-	for _, name := range a.modules {
+	for _, name := range a.Modules {
 		b.WriteString("module." + name + ".")
 	}
-	return b.String() + a.kind + "." + a.name
+	return b.String() + a.Kind + "." + a.Name
 }

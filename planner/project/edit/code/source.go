@@ -1,4 +1,4 @@
-package edit
+package code
 
 import (
 	"bytes"
@@ -14,33 +14,34 @@ import (
 	"weir/planner/project/module"
 )
 
-// file is a file in native syntax. It is not changed: with makes a new one.
-type file struct {
-	name     string
+// File is a file in native syntax. It is not changed: with makes a new one.
+type File struct {
+	Name string
+	Data []byte // by now, without a byte order mark
+	EOL  string // "\n" or "\r\n"
+	Body *hclsyntax.Body
+	Link bool // Name is a symbolic link: the file is not to be changed
+
 	original []byte
-	data     []byte // by now, without a byte order mark
-	mark     bool   // it had one
-	eol      string
-	body     *hclsyntax.Body
+	mark     bool // it had a byte order mark
 	comments []hcl.Range
-	link     bool
 	changed  bool
 }
 
-// splice puts text in the place of data[from:to].
-type splice struct {
-	from, to int
-	text     string
+// Splice puts Text in the place of Data[From:To].
+type Splice struct {
+	From, To int
+	Text     string
 }
 
 var byteOrderMark = []byte("\ufeff")
 
 // parseFile returns why a file cannot be read, for people.
-func parseFile(name string, data []byte) (*file, string) {
-	f := &file{name: name, original: data, eol: "\n"}
-	f.data, f.mark = bytes.CutPrefix(data, byteOrderMark)
-	if i := bytes.IndexByte(f.data, '\n'); i > 0 && f.data[i-1] == '\r' {
-		f.eol = "\r\n"
+func parseFile(name string, data []byte) (*File, string) {
+	f := &File{Name: name, original: data, EOL: "\n"}
+	f.Data, f.mark = bytes.CutPrefix(data, byteOrderMark)
+	if i := bytes.IndexByte(f.Data, '\n'); i > 0 && f.Data[i-1] == '\r' {
+		f.EOL = "\r\n"
 	}
 	if err := f.parse(); err != nil {
 		return nil, fmt.Sprintf("%s cannot be read: %v", name, err)
@@ -51,11 +52,11 @@ func parseFile(name string, data []byte) (*file, string) {
 // maxDepth bounds what the parser gets to read: it recurses.
 const maxDepth = 500
 
-func (f *file) parse() error {
-	if len(f.data) > module.MaxSize {
+func (f *File) parse() error {
+	if len(f.Data) > module.MaxSize {
 		return fmt.Errorf("it is larger than %d MiB", module.MaxSize>>20)
 	}
-	tokens, _ := hclsyntax.LexConfig(f.data, f.name, hcl.InitialPos)
+	tokens, _ := hclsyntax.LexConfig(f.Data, f.Name, hcl.InitialPos)
 	depth, chain := 0, 0
 	for _, t := range tokens {
 		switch t.Type {
@@ -74,7 +75,7 @@ func (f *file) parse() error {
 			return errors.New("it is nested too deeply")
 		}
 	}
-	parsed, diags := hclsyntax.ParseConfig(f.data, f.name, hcl.InitialPos)
+	parsed, diags := hclsyntax.ParseConfig(f.Data, f.Name, hcl.InitialPos)
 	if diags.HasErrors() {
 		for _, d := range diags {
 			if d.Severity == hcl.DiagError && d.Subject != nil {
@@ -87,32 +88,32 @@ func (f *file) parse() error {
 	if !ok {
 		return errors.New("it is not in native syntax")
 	}
-	f.body = body
+	f.Body = body
 	return nil
 }
 
-// with returns the file with splices done, which must not overlap. Those at
+// With returns the file with splices done, which must not overlap. Those at
 // the same place are done in their order.
-func (f *file) with(splices []splice) (*file, error) {
+func (f *File) With(splices []Splice) (*File, error) {
 	splices = slices.Clone(splices)
-	slices.SortStableFunc(splices, func(a, b splice) int {
-		if a.from != b.from {
-			return a.from - b.from
+	slices.SortStableFunc(splices, func(a, b Splice) int {
+		if a.From != b.From {
+			return a.From - b.From
 		}
-		return a.to - b.to
+		return a.To - b.To
 	})
 	var text bytes.Buffer
 	done := 0
 	for _, s := range splices {
-		if s.from < done || s.to < s.from {
+		if s.From < done || s.To < s.From {
 			return nil, errors.New("two edits are about the same place")
 		}
-		text.Write(f.data[done:s.from])
-		text.WriteString(s.text)
-		done = s.to
+		text.Write(f.Data[done:s.From])
+		text.WriteString(s.Text)
+		done = s.To
 	}
-	text.Write(f.data[done:])
-	next := &file{name: f.name, original: f.original, data: text.Bytes(), mark: f.mark, eol: f.eol, link: f.link, changed: true}
+	text.Write(f.Data[done:])
+	next := &File{Name: f.Name, original: f.original, Data: text.Bytes(), mark: f.mark, EOL: f.EOL, Link: f.Link, changed: true}
 	if err := next.parse(); err != nil {
 		return nil, err
 	}
@@ -120,47 +121,48 @@ func (f *file) with(splices []splice) (*file, error) {
 }
 
 // bytes is the whole file.
-func (f *file) bytes() []byte {
+func (f *File) bytes() []byte {
 	if f.mark {
-		return slices.Concat(byteOrderMark, f.data)
+		return slices.Concat(byteOrderMark, f.Data)
 	}
-	return f.data
+	return f.Data
 }
 
 // rank is 1 for files that override others.
-func (f *file) rank() int {
-	base, _, _ := strings.Cut(path.Base(f.name), ".")
+func (f *File) rank() int {
+	base, _, _ := strings.Cut(path.Base(f.Name), ".")
 	if base == "override" || strings.HasSuffix(base, "_override") {
 		return 1
 	}
 	return 0
 }
 
-func (f *file) text(r hcl.Range) string { return string(f.data[r.Start.Byte:r.End.Byte]) }
+// Text is the text of a range.
+func (f *File) Text(r hcl.Range) string { return string(f.Data[r.Start.Byte:r.End.Byte]) }
 
-// lineStart returns where the line of a position begins.
-func (f *file) lineStart(at int) int { return bytes.LastIndexByte(f.data[:at], '\n') + 1 }
+// LineStart returns where the line of a position begins.
+func (f *File) LineStart(at int) int { return bytes.LastIndexByte(f.Data[:at], '\n') + 1 }
 
-// indent returns the white space that the line of a position begins with.
-func (f *file) indent(at int) string {
-	line := f.data[f.lineStart(at):]
+// Indent returns the white space that the line of a position begins with.
+func (f *File) Indent(at int) string {
+	line := f.Data[f.LineStart(at):]
 	return string(line[:len(line)-len(bytes.TrimLeft(line, " \t"))])
 }
 
-// first reports whether nothing but white space stands before a position in
+// First reports whether nothing but white space stands before a position in
 // its line.
-func (f *file) first(at int) bool {
-	return len(bytes.TrimLeft(f.data[f.lineStart(at):at], " \t")) == 0
+func (f *File) First(at int) bool {
+	return len(bytes.TrimLeft(f.Data[f.LineStart(at):at], " \t")) == 0
 }
 
-// last returns the end of the line of a position, its newline included, if
+// Last returns the end of the line of a position, its newline included, if
 // nothing but a comma (where there may be one) and a comment follows.
-func (f *file) last(at int, comma bool) (end int, ok bool) {
-	if at > 0 && f.data[at-1] == '\n' { // the end of a heredoc
+func (f *File) Last(at int, comma bool) (end int, ok bool) {
+	if at > 0 && f.Data[at-1] == '\n' { // the end of a heredoc
 		return at, true
 	}
-	for at < len(f.data) {
-		switch c := f.data[at]; {
+	for at < len(f.Data) {
+		switch c := f.Data[at]; {
 		case c == '\n':
 			return at + 1, true
 		case c == ' ' || c == '\t' || c == '\r':
@@ -169,10 +171,10 @@ func (f *file) last(at int, comma bool) (end int, ok bool) {
 			at, comma = at+1, false
 		default:
 			i := slices.IndexFunc(f.comments, func(r hcl.Range) bool { return r.Start.Byte == at })
-			if i < 0 || bytes.IndexByte(bytes.TrimRight(f.data[at:f.comments[i].End.Byte], "\r\n"), '\n') >= 0 {
+			if i < 0 || bytes.IndexByte(bytes.TrimRight(f.Data[at:f.comments[i].End.Byte], "\r\n"), '\n') >= 0 {
 				return 0, false
 			}
-			if at = f.comments[i].End.Byte; f.data[at-1] == '\n' {
+			if at = f.comments[i].End.Byte; f.Data[at-1] == '\n' {
 				return at, true
 			}
 		}
@@ -180,32 +182,32 @@ func (f *file) last(at int, comma bool) (end int, ok bool) {
 	return at, true
 }
 
-// commented reports whether there is a comment in data[from:to].
-func (f *file) commented(from, to int) bool {
+// Commented reports whether there is a comment in Data[from:to].
+func (f *File) Commented(from, to int) bool {
 	return slices.ContainsFunc(f.comments, func(r hcl.Range) bool { return r.Start.Byte < to && r.End.Byte > from })
 }
 
-// extent returns what goes when a block goes: its lines, the comment lines
+// Extent returns what goes when a block goes: its lines, the comment lines
 // directly above, and one of the blank lines around it.
-func (f *file) extent(b *hclsyntax.Block) (from, to int) {
+func (f *File) Extent(b *hclsyntax.Block) (from, to int) {
 	from, to = b.TypeRange.Start.Byte, b.CloseBraceRange.End.Byte
-	end, ok := f.last(to, false)
-	if !f.first(from) || !ok {
+	end, ok := f.Last(to, false)
+	if !f.First(from) || !ok {
 		return from, to
 	}
 	to = end
-	for from = f.lineStart(from); ; {
+	for from = f.LineStart(from); ; {
 		i := slices.IndexFunc(f.comments, func(r hcl.Range) bool {
-			return r.End.Byte == from || r.End.Byte == from-1 && f.data[from-1] == '\n' ||
-				r.End.Byte == from-2 && string(f.data[from-2:from]) == "\r\n"
+			return r.End.Byte == from || r.End.Byte == from-1 && f.Data[from-1] == '\n' ||
+				r.End.Byte == from-2 && string(f.Data[from-2:from]) == "\r\n"
 		})
-		if i < 0 || !f.first(f.comments[i].Start.Byte) {
+		if i < 0 || !f.First(f.comments[i].Start.Byte) {
 			break
 		}
-		from = f.lineStart(f.comments[i].Start.Byte)
+		from = f.LineStart(f.comments[i].Start.Byte)
 	}
 	blank := func(at int) int { // the end of a blank line that begins there, 0 for none
-		rest := f.data[at:]
+		rest := f.Data[at:]
 		if i := bytes.IndexByte(rest, '\n'); i >= 0 && len(bytes.TrimSpace(rest[:i])) == 0 {
 			return at + i + 1
 		}
@@ -214,14 +216,14 @@ func (f *file) extent(b *hclsyntax.Block) (from, to int) {
 	before := from == 0
 	previous := 0
 	if !before {
-		previous = f.lineStart(from - 1)
+		previous = f.LineStart(from - 1)
 		before = blank(previous) == from
 	}
-	closes := bytes.HasPrefix(bytes.TrimLeft(f.data[to:], " \t"), []byte("}"))
+	closes := bytes.HasPrefix(bytes.TrimLeft(f.Data[to:], " \t"), []byte("}"))
 	switch after := blank(to); {
 	case before && after > 0:
 		to = after
-	case before && from > 0 && (to == len(f.data) || closes):
+	case before && from > 0 && (to == len(f.Data) || closes):
 		from = previous
 	}
 	return from, to
