@@ -187,7 +187,9 @@ func TestServersWithDifferentGroups(t *testing.T) {
 		want           []string // by ID, in their order
 	}{
 		{
-			"changed", []Group{{Name: "a", Cron: "0 5 * * *"}}, []Group{{Name: "a", Cron: "0 6 * * *"}},
+			"changed",
+			[]Group{{Name: "a", Cron: "0 5 * * *"}},
+			[]Group{{Name: "a", Cron: "0 6 * * *"}},
 			[]string{"a@2026-03-02T05:00:00Z", "a@2026-03-02T06:00:00Z"},
 		},
 		{"added", nil, []Group{{Name: "a", Cron: "0 5 * * *"}}, []string{"a@2026-03-02T05:00:00Z"}},
