@@ -3,11 +3,10 @@ package webhook
 import (
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/agnivade/levenshtein"
+	"weir/webhook/text"
 )
 
 // Limits of what a person can write, far above what anybody needs: a command
@@ -20,6 +19,11 @@ const (
 // arguments reads the words after the verb and returns what is wrong with
 // them.
 func (c *Command) arguments(words []string) (problem string) {
+	if c.Verb == Drift {
+		if words, problem = c.drift(words); problem != "" {
+			return problem
+		}
+	}
 	set := map[string]bool{}
 	for len(words) > 0 {
 		word := words[0]
@@ -30,6 +34,15 @@ func (c *Command) arguments(words []string) (problem string) {
 		if strings.HasPrefix(word, "—") || strings.HasPrefix(word, "–") {
 			return "The dash in " + quote(word) + " is a long one, as some keyboards write it: type `-` or `--`."
 		}
+		if c.Drift != nil && word == "#" {
+			break // the issue shows each command with a remark behind it
+		}
+		if c.Drift != nil && !strings.HasPrefix(word, "-") {
+			if problem := c.Drift.add(word); problem != "" {
+				return problem
+			}
+			continue
+		}
 		if !strings.HasPrefix(word, "-") {
 			if _, ok := verbOf(word); ok && c.Verb == Help {
 				continue // weir help plan
@@ -38,8 +51,8 @@ func (c *Command) arguments(words []string) (problem string) {
 		}
 		name, value, found := splitFlag(word)
 		long, known := flags[name]
-		if !known {
-			return "There is no option " + quote(name) + nearest(name, flagNames, ".")
+		if !known || !slices.Contains(c.flagNames(), long) {
+			return "There is no option " + quote(name) + nearest(name, c.flagNames(), ".")
 		}
 		if !found {
 			if len(words) == 0 || words[0] == "--" {
@@ -58,6 +71,8 @@ func (c *Command) arguments(words []string) (problem string) {
 			c.Workspace, problem = value, checkWorkspace(value)
 		case "--project":
 			c.Project, problem = value, checkProject(value)
+		default:
+			problem = c.Drift.set(long, value)
 		}
 		if problem != "" {
 			return problem
@@ -67,6 +82,11 @@ func (c *Command) arguments(words []string) (problem string) {
 }
 
 func (c *Command) check() string {
+	if c.Drift != nil {
+		if problem := c.Drift.check(); problem != "" {
+			return problem
+		}
+	}
 	if c.Project != "" && (c.Dir != "" || c.Workspace != "") {
 		return "A project has its directory and workspace: `-p` goes without `-d` and `-w`."
 	}
@@ -77,9 +97,21 @@ var flags = map[string]string{
 	"-d": "--dir", "--dir": "--dir",
 	"-w": "--workspace", "--workspace": "--workspace",
 	"-p": "--project", "--project": "--project",
+	"--owner": "--owner", "--reason": "--reason", "--until": "--until",
 }
 
-var flagNames = []string{"-d", "-w", "-p", "--dir", "--workspace", "--project"}
+var (
+	flagNames   = []string{"-d", "-w", "-p", "--dir", "--workspace", "--project"}
+	acceptFlags = []string{"--owner", "--reason", "--until"} // of drift accept
+)
+
+// flagNames are the options that a command may have.
+func (c *Command) flagNames() []string {
+	if c.Drift != nil && c.Drift.Verb == DriftAccept {
+		return append(acceptFlags[:len(acceptFlags):len(acceptFlags)], flagNames...)
+	}
+	return flagNames
+}
 
 // splitFlag splits --dir=x, -d=x and -dx.
 func splitFlag(word string) (name, value string, found bool) {
@@ -156,26 +188,10 @@ func when(wrong bool, problem string) string {
 
 // nearest returns the end of a sentence, with a suggestion if one is close.
 func nearest(word string, from []string, end string) string {
-	if match, ok := closest(word, from); ok {
+	if match, ok := text.Closest(word, from); ok {
 		return ": did you mean `" + match + "`?"
 	}
 	return end
-}
-
-// closest returns the entry of from that differs least from word, if that is
-// little enough to be a slip: two letters, and not more than half of them.
-func closest(word string, from []string) (match string, ok bool) {
-	best := 3
-	if len(word) > maxArgument {
-		return "", false
-	}
-	for _, candidate := range from {
-		d := levenshtein.ComputeDistance(strings.ToLower(word), candidate)
-		if d < best && 2*d <= len(candidate) && len(candidate) > 2 {
-			best, match, ok = d, candidate, true
-		}
-	}
-	return match, ok
 }
 
 // quote shows a piece of what a person wrote so that it can neither notify
@@ -198,59 +214,4 @@ func quote(s string) string {
 		s = " "
 	}
 	return "`" + s + "`"
-}
-
-// splitWords splits a line as a shell would, without any expansion: single
-// quotes keep everything, double quotes all but \" and \\, and outside of
-// quotes a backslash keeps a quote, a space or a backslash as it is.
-func splitWords(line string) (words []string, problem string) {
-	var (
-		word    strings.Builder
-		started bool
-		quoted  byte
-	)
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		next := byte(0)
-		if i+1 < len(line) {
-			next = line[i+1]
-		}
-		switch {
-		case quoted == 0 && (c == ' ' || c == '\t'):
-			if started {
-				words = append(words, word.String())
-				word.Reset()
-				started = false
-			}
-			continue
-		case quoted == 0 && (c == '\'' || c == '"'):
-			quoted = c
-		case quoted != 0 && c == quoted:
-			quoted = 0
-		case quoted == 0 && c == '\\' && next != 0 && strings.IndexByte(`"'\ `, next) >= 0,
-			quoted == '"' && c == '\\' && (next == '"' || next == '\\'):
-			word.WriteByte(next)
-			i++
-		default:
-			word.WriteByte(c)
-		}
-		started = true
-	}
-	if quoted != 0 {
-		return nil, "A quote (" + strconv.QuoteRune(rune(quoted)) + ") is never closed."
-	}
-	if started {
-		words = append(words, word.String())
-	}
-	return words, ""
-}
-
-// shellQuote is the inverse of splitWords for one word.
-func shellQuote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		return !alphanumeric(c) && !strings.ContainsRune("-_./=:@+,%~", c)
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

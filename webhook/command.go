@@ -3,6 +3,8 @@ package webhook
 import (
 	"slices"
 	"strings"
+
+	"weir/webhook/text"
 )
 
 // Verb is the first word of a command.
@@ -13,6 +15,7 @@ const (
 	Apply   Verb = "apply"
 	Unlock  Verb = "unlock"
 	Explain Verb = "explain"
+	Drift   Verb = "drift"
 	Help    Verb = "help"
 )
 
@@ -27,6 +30,7 @@ type Command struct {
 	Workspace string   // a name that Terraform allows
 	Project   string   // only without Dir and Workspace
 	Extra     []string // after --: each one argument for terraform plan, such as -target=null_resource.a
+	Drift     *Drifted // of Drift; nil for all others
 	Problem   string   // what was wrong, in a sentence with the nearest match; "" for a good command
 }
 
@@ -40,7 +44,7 @@ type Command struct {
 // Help that says so.
 func Parse(body string, names []string, bot string) []Command {
 	var commands []Command
-	for _, line := range textLines(body) {
+	for _, line := range text.Lines(body) {
 		rest, ok := addressed(line, names, bot)
 		if !ok {
 			continue
@@ -62,15 +66,21 @@ func Parse(body string, names []string, bot string) []Command {
 // reads it as the same command again. Problem is not part of it.
 func (c Command) Line(name string) string {
 	words := []string{name, string(c.Verb)}
+	if c.Drift != nil {
+		words = append(words, c.Drift.Verb)
+	}
 	for _, f := range []struct{ flag, value string }{{"-d", c.Dir}, {"-w", c.Workspace}, {"-p", c.Project}} {
 		if f.value != "" {
-			words = append(words, f.flag, shellQuote(f.value))
+			words = append(words, f.flag, text.Quote(f.value))
 		}
+	}
+	if c.Drift != nil {
+		words = append(words, c.Drift.words()...)
 	}
 	if len(c.Extra) > 0 {
 		words = append(words, "--")
 		for _, e := range c.Extra {
-			words = append(words, shellQuote(e))
+			words = append(words, text.Quote(e))
 		}
 	}
 	return strings.Join(words, " ")
@@ -101,7 +111,7 @@ func parseLine(line string) (c Command, ok bool) {
 	if isProse(line) {
 		return Command{}, false
 	}
-	words, problem := splitWords(line)
+	words, problem := text.Words(line)
 	if problem != "" {
 		return Command{Verb: Help, Problem: problem}, true
 	}
@@ -119,7 +129,7 @@ func parseLine(line string) (c Command, ok bool) {
 	return c, true
 }
 
-var verbNames = []string{string(Plan), string(Apply), string(Unlock), string(Explain), string(Help)}
+var verbNames = []string{string(Plan), string(Apply), string(Unlock), string(Explain), string(Drift), string(Help)}
 
 // verbOf returns the verb that a word names, whatever its case.
 func verbOf(word string) (verb Verb, ok bool) {
@@ -147,7 +157,7 @@ var proseWords = strings.Fields(`
 
 // inflected are forms of the verbs. Alone they are a command written wrongly,
 // with more words after them a sentence.
-var inflected = strings.Fields(`applied applies applying explained explains helped helps planned planning plans unlocked unlocks`)
+var inflected = strings.Fields(`applied applies applying drifted drifting drifts explained explains helped helps planned planning plans unlocked unlocks`)
 
 // isProse says whether what follows the name goes on as a sentence about weir
 // rather than to it.
@@ -172,7 +182,7 @@ func isProse(line string) bool {
 	case strings.HasPrefix(word, "-"):
 		return word == "-"
 	}
-	if _, near := closest(word, verbNames); near {
+	if _, near := text.Closest(word, verbNames); near {
 		return false
 	}
 	// Several words that end as a sentence does are no command.

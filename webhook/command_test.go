@@ -136,6 +136,96 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestDriftCommands holds what is asked for about drift.
+func TestDriftCommands(t *testing.T) {
+	accepted := func(addresses ...string) *Drifted {
+		return &Drifted{Verb: DriftAccept, Addresses: addresses, Owner: "acme/platform", Reason: "they test", Until: "2026-12-31"}
+	}
+	const why = ` --owner acme/platform --reason "they test" --until 2026-12-31`
+	web, blue := "aws_instance.web", `module.a["x"].aws_instance.web["blue"]`
+	for line, want := range map[string]Command{
+		"weir drift check":                                                                          {Verb: Drift, Drift: &Drifted{Verb: DriftCheck}},
+		"weir Drift Check -d envs/prod -w blue":                                                     {Verb: Drift, Dir: "envs/prod", Workspace: "blue", Drift: &Drifted{Verb: DriftCheck}},
+		"weir drift revert -p network":                                                              {Verb: Drift, Project: "network", Drift: &Drifted{Verb: DriftRevert}},
+		"weir drift adopt aws_instance.web":                                                         {Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{web}}},
+		"weir drift adopt -d a aws_instance.web":                                                    {Verb: Drift, Dir: "a", Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{web}}},
+		"weir drift adopt aws_instance.web -d a":                                                    {Verb: Drift, Dir: "a", Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{web}}},
+		"weir drift adopt # change the code":                                                        {Verb: Drift, Drift: &Drifted{Verb: DriftAdopt}},
+		"weir drift adopt aws_instance.web a.b[0] a.b[0]":                                           {Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{web, "a.b[0]"}}},
+		`weir drift adopt 'module.a["x"].aws_instance.web["blue"]'`:                                 {Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{blue}}},
+		`weir drift adopt module.a["x"].aws_instance.web["blue"]`:                                   {Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{blue}}},
+		`weir drift adopt 'a.b["x[y]"]'`:                                                            {Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{`a.b["x[y]"]`}}},
+		"weir drift revert output.url data.http.x":                                                  {Verb: Drift, Drift: &Drifted{Verb: DriftRevert, Addresses: []string{"output.url", "data.http.x"}}},
+		"weir drift accept" + why:                                                                   {Verb: Drift, Drift: accepted()},
+		"weir drift accept --owner @acme/platform --reason='they test' --until=2026-12-31 -d x a.b": {Verb: Drift, Dir: "x", Drift: accepted("a.b")},
+		"weir help drift":                                                                           {Verb: Help},
+		"weir dirft check":                                                                          {Verb: Help, Problem: "did you mean `drift`?"},
+		"weir drift":                                                                                {Verb: Help, Problem: "What about the drift? There is `drift check`"},
+		"weir drift -d a":                                                                           {Verb: Help, Problem: "What about the drift?"},
+		"weir drift rever":                                                                          {Verb: Help, Problem: "did you mean `revert`?"},
+		"weir drift destroy":                                                                        {Verb: Help, Problem: "There is no command `drift` with `destroy`: it is `drift check`"},
+		"weir drift check a.b":                                                                      {Verb: Help, Problem: "`drift check` is about whole projects"},
+		"weir drift adopt prod":                                                                     {Verb: Help, Problem: "`prod` is not the address of a resource"},
+		"weir drift adopt envs/prod":                                                                {Verb: Help, Problem: "A directory is written `-d DIR`"},
+		"weir drift adopt a.b[":                                                                     {Verb: Help, Problem: "is not the address"},
+		"weir drift adopt `a.b`":                                                                    {Verb: Help, Problem: "is not the address"},
+		"weir drift adopt module.a":                                                                 {Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{"module.a"}}},
+		"weir drift adopt a." + strings.Repeat("b", 500):                                            {Verb: Help, Problem: "is too long"},
+		"weir drift adopt --owner bob":                                                              {Verb: Help, Problem: "There is no option `--owner`"},
+		"weir plan --until 2026-12-31":                                                              {Verb: Help, Problem: "There is no option `--until`."},
+		"weir drift accept --ower bob":                                                              {Verb: Help, Problem: "did you mean `--owner`?"},
+		"weir drift accept a.b":                                                                     {Verb: Help, Problem: "needs `--owner NAME`"},
+		"weir drift accept --owner bob":                                                             {Verb: Help, Problem: "needs `--reason"},
+		"weir drift accept --owner bob --reason x":                                                  {Verb: Help, Problem: "needs `--until YYYY-MM-DD`"},
+		"weir drift accept --owner a/b/c --reason x --until 2026-12-31":                             {Verb: Help, Problem: "neither a login nor a team"},
+		"weir drift accept --owner bob --reason ' ' --until 2026-12-31":                             {Verb: Help, Problem: "The reason is empty"},
+		"weir drift accept --owner bob --reason x --until 2026-02-30":                               {Verb: Help, Problem: "is not a day"},
+		"weir drift accept --owner bob --reason x --until YYYY-MM-DD":                               {Verb: Help, Problem: "is not a day"},
+		"weir drift accept --owner bob --owner ann":                                                 {Verb: Help, Problem: "is there twice"},
+		"weir drift accept" + why + " -p a -d b":                                                    {Verb: Help, Problem: "`-p` goes without `-d` and `-w`"},
+		"weir drift check -- -target=x":                                                             {Verb: Help, Problem: "Only `plan` takes arguments"},
+		"weir drifts":                                                                               {Verb: Help, Problem: "did you mean `drift`?"},
+	} {
+		check(t, line, []Command{want})
+	}
+	check(t, "weir drifted away from us", nil)
+	check(t, "weir drift adopt"+strings.Repeat(" a.b", 60), []Command{{Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{"a.b"}}}})
+	var many strings.Builder
+	for i := range maxAddresses + 1 {
+		fmt.Fprintf(&many, " a.b[%d]", i)
+	}
+	check(t, "weir drift adopt"+many.String(), []Command{{Verb: Help, Problem: "At most 50 addresses"}})
+}
+
+// TestCommandsHaveTheirPlace reads the same commands on a pull request and on
+// an issue.
+func TestCommandsHaveTheirPlace(t *testing.T) {
+	for line, want := range map[string]struct{ pull, issue string }{
+		"weir plan":         {"", "The command `plan` is for pull requests."},
+		"weir apply -d a":   {"", "The command `apply` is for pull requests."},
+		"weir unlock":       {"", "The command `unlock` is for pull requests."},
+		"weir explain":      {"", "The command `explain` is for pull requests."},
+		"weir drift check":  {"", ""},
+		"weir drift revert": {"The command `drift revert` is for the issue", ""},
+		"weir drift adopt":  {"The command `drift adopt` is for the issue", ""},
+		"weir drift accept --owner a --reason b --until 2026-12-31": {"The command `drift accept` is for the issue", ""},
+		"weir help":  {"", ""},
+		"weir plann": {"There is no command `plann`", "There is no command `plann`"},
+	} {
+		c := Parse(line, names, botLogin)[0]
+		for issue, problem := range map[bool]string{false: want.pull, true: want.issue} {
+			got := c.On(issue)
+			switch {
+			case problem == "" && !cmp.Equal(c, got):
+				t.Errorf("%s, on an issue %v: it became %+v", line, issue, got)
+			case problem != "" && (got.Verb != Help || !strings.Contains(got.Problem, problem)):
+				t.Errorf("%s, on an issue %v: %+v, want %q", line, issue, got, problem)
+			}
+			checkCommand(t, got)
+		}
+	}
+}
+
 // TestProse holds lines that begin with the name and are not meant for weir.
 func TestProse(t *testing.T) {
 	for _, line := range []string{
@@ -239,6 +329,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"weir plan -d envs/prod -w x -- -var-file=../a -target='a[\"b\"]'", "@weir-prod[bot] apply -p 'a b'",
 		"```\nweir\n```", "<!--\n-->", "- ~~~\n  x", "> weir plan", "weir plan -d a\\b", "weir plan -d \"a", "\tweir", "weir is great", "weir plan -d a\u00a0b",
+		"weir drift accept --owner @acme/x --reason='--' --until 2026-12-31 'module.a[\"x\"].b.c[0]' output.x # y", "weir drift adopt a.b[c d]",
 	} {
 		f.Add(s)
 	}
@@ -280,6 +371,19 @@ func checkCommand(t *testing.T, c Command) {
 		}
 		if p := path.Join(c.Dir, file); name == "-var-file" && (path.IsAbs(file) || p == ".." || strings.HasPrefix(p, "../")) {
 			t.Errorf("argument %q of %q leaves the checkout", e, c.Dir)
+		}
+	}
+	if (c.Drift != nil) != (c.Verb == Drift) {
+		t.Errorf("%s with %+v", c.Verb, c.Drift)
+	}
+	if d := c.Drift; d != nil {
+		if accept := d.Owner != "" && d.Reason != "" && d.Until != ""; !slices.Contains(driftVerbs, d.Verb) || accept != (d.Verb == DriftAccept) {
+			t.Errorf("drift command %+v", d)
+		}
+		for _, a := range d.Addresses {
+			if !addressForm.MatchString(a) || len(a) > maxAddress || !plain(a) {
+				t.Errorf("address %q", a)
+			}
 		}
 	}
 	again := Parse(c.Line("weir"), names, "")

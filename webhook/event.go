@@ -10,6 +10,7 @@ type Event struct {
 
 	Repo         string // owner/name
 	Pull         int    // 0 where the event has none
+	Issue        *Issue // issues, and issue_comment on what is no pull request
 	Sender       Actor  // who caused it
 	Installation int64  // the App's installation; 0 for a webhook that is not an App's
 
@@ -37,7 +38,16 @@ type Actor struct {
 	Bot   bool // an App's account, by its type or by its login
 }
 
-// Comment on a pull request.
+// Issue that is no pull request.
+type Issue struct {
+	Number int
+	Author Actor
+	// Marker is the first line of the body, if it is hidden as that of
+	// issues which weir opens; anybody can write such a line.
+	Marker string
+}
+
+// Comment on a pull request or an issue.
 type Comment struct {
 	ID     int64
 	Body   string

@@ -15,6 +15,7 @@ var parsers = map[string]func(payload []byte, e *Event) string{
 	"check_run":           parseCheckRun,
 	"installation":        parseInstallation,
 	"issue_comment":       parseComment,
+	"issues":              parseIssue,
 	"merge_group":         parseMergeGroup,
 	"ping":                parsePing,
 	"pull_request":        parsePull,
@@ -60,6 +61,14 @@ type pull struct {
 	Merged bool   `json:"merged"`
 	Head   branch `json:"head"`
 	Base   branch `json:"base"`
+}
+
+// issue is an issue, or a pull request as one.
+type issue struct {
+	Number int             `json:"number"`
+	Body   string          `json:"body"`
+	User   *account        `json:"user"`
+	Pull   json.RawMessage `json:"pull_request"`
 }
 
 // parse reads a payload. The reason says what is wrong with it, "" if
@@ -170,10 +179,7 @@ func parseReview(payload []byte, e *Event) string {
 
 func parseComment(payload []byte, e *Event) string {
 	var p struct {
-		Issue struct {
-			Number int             `json:"number"`
-			Pull   json.RawMessage `json:"pull_request"`
-		} `json:"issue"`
+		Issue   issue `json:"issue"`
 		Comment struct {
 			ID   int64    `json:"id"`
 			Body string   `json:"body"`
@@ -188,10 +194,14 @@ func parseComment(payload []byte, e *Event) string {
 		e.Comment.Author = p.Comment.User.actor()
 	}
 	if p.Issue.Pull == nil || string(p.Issue.Pull) == "null" {
-		e.Ignored = "the comment is on an issue, not on a pull request"
-		return ""
+		e.Issue = p.Issue.read()
+		if e.Issue.Marker == "" {
+			e.Ignored = "the comment is on an issue that weir did not open"
+			return ""
+		}
+	} else {
+		e.Pull = p.Issue.Number
 	}
-	e.Pull = p.Issue.Number
 	if e.Action != "created" {
 		return ignoreAction(e)
 	}
@@ -199,6 +209,31 @@ func parseComment(payload []byte, e *Event) string {
 		need(p.Issue.Number > 0, "issue.number"),
 		need(p.Comment.ID > 0, "comment.id"),
 		need(e.Comment.Author.Login != "", "comment.user.login"))
+}
+
+// parseIssue reads what somebody did with an issue. weir looks at its issues
+// when it has something to say there.
+func parseIssue(payload []byte, e *Event) string {
+	var p struct {
+		Issue issue `json:"issue"`
+	}
+	if reason := decode(payload, &p); reason != "" {
+		return reason
+	}
+	e.Issue = p.Issue.read()
+	return ignoreAction(e)
+}
+
+func (i issue) read() *Issue {
+	read := &Issue{Number: i.Number}
+	if i.User != nil {
+		read.Author = i.User.actor()
+	}
+	line, _, _ := strings.Cut(i.Body, "\n")
+	if line = strings.TrimRight(line, "\r "); strings.HasPrefix(line, "<!-- weir ") && strings.HasSuffix(line, " -->") {
+		read.Marker = line
+	}
+	return read
 }
 
 func parseCheckRun(payload []byte, e *Event) string {

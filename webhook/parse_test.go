@@ -79,7 +79,18 @@ func TestEvents(t *testing.T) {
 		},
 		"comment on an issue": {
 			"issue_comment", `{"action":"created","issue":{"number":5,"pull_request":null},"comment":{"id":4,"body":"x","user":{"login":"bob"}},` + from + `}`,
-			Event{Action: "created", Repo: "acme/app", Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Body: "x", Author: Actor{Login: "bob"}}, Ignored: "the comment is on an issue, not on a pull request"},
+			Event{Action: "created", Repo: "acme/app", Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Body: "x", Author: Actor{Login: "bob"}}, Issue: &Issue{Number: 5}, Ignored: "the comment is on an issue that weir did not open"},
+		},
+		"comment on an issue of weir's": {
+			"issue_comment", `{"action":"created","issue":{"number":5,"body":"<!-- weir kind=drift project=prod -->\r\nIt drifted.","user":{"login":"weir[bot]","type":"Bot"}},"comment":{"id":4,"body":"weir drift adopt","user":{"login":"bob"}},` + from + `}`,
+			Event{
+				Action: "created", Repo: "acme/app", Sender: Actor{Login: "ann"}, Comment: &Comment{ID: 4, Body: "weir drift adopt", Author: Actor{Login: "bob"}},
+				Issue: &Issue{Number: 5, Author: Actor{Login: "weir[bot]", Bot: true}, Marker: "<!-- weir kind=drift project=prod -->"},
+			},
+		},
+		"issue closed": {
+			"issues", `{"action":"closed","issue":{"number":5,"body":null,"user":null},` + from + `}`,
+			Event{Action: "closed", Repo: "acme/app", Sender: Actor{Login: "ann"}, Issue: &Issue{Number: 5}, Ignored: "weir does not act on the action `closed`"},
 		},
 		"button": {
 			"check_run", `{"action":"requested_action","requested_action":{"identifier":"apply"},"check_run":{"id":6,"name":"weir/apply","head_sha":"` + sha + `","app":{"id":12},"pull_requests":[{"number":5,"base":{"repo":{"id":7}}},{"number":1,"base":{"repo":{"id":8}}}]},` + from + `}`,
@@ -187,6 +198,7 @@ func TestBadPayloads(t *testing.T) {
 		"merge_group":         {`{"action":"checks_requested",` + from + `}`, "field merge_group.head_sha is missing"},
 		"installation":        {`{}`, "field installation.id is missing"},
 		"issue_comment":       {`{"action":"created","issue":{"number":1,"pull_request":{}},` + from + `}`, "field comment.id is missing"},
+		"issues":              {`{"issue":{"number":1},` + from + `}`, "field action is missing"},
 		"pull_request_review": {`{"action":"submitted",` + from + `,` + pr + `}`, "field review.id is missing"},
 	} {
 		if _, got := parse(event, []byte(tt.payload)); got != tt.want {
@@ -275,6 +287,7 @@ func FuzzPayload(f *testing.F) {
 	}
 	f.Add("push", []byte(`{"ref":"refs/heads/x","repository":null}`))
 	f.Add("issue_comment", []byte(`{"action":"created","issue":{"number":1,"pull_request":{}},"comment":{"user":null}}`))
+	f.Add("issue_comment", []byte(`{"action":"created","issue":{"number":1,"body":"<!-- weir kind=drift -->"},"comment":{"id":1,"user":{"login":"x"}},`+from+`}`))
 	f.Fuzz(func(t *testing.T, name string, payload []byte) {
 		event, reason := parse(name, payload)
 		if reason != "" {
@@ -291,6 +304,12 @@ func FuzzPayload(f *testing.F) {
 		}
 		if event.Ignored == "" && name != "installation" && event.Repo == "" {
 			t.Errorf("to act on, without a repository: %+v", event)
+		}
+		if event.Ignored == "" && name == "issue_comment" && (event.Issue == nil) == (event.Pull == 0) {
+			t.Errorf("a comment on a pull request and on an issue, or on neither: %+v", event)
+		}
+		if i := event.Issue; i != nil && i.Marker != "" && (!strings.HasPrefix(i.Marker, "<!-- weir ") || strings.Contains(i.Marker, "\n")) {
+			t.Errorf("marker %q", i.Marker)
 		}
 		if event.Ignored == "" && event.Head != "" && !commit.MatchString(event.Head) {
 			t.Errorf("to act on, with the head %q", event.Head)

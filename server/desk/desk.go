@@ -115,9 +115,14 @@ func (d Desk) comment(e webhook.Event) ([]work.Job, string) {
 		return nil, "weir wrote this comment itself"
 	case author.Bot:
 		return nil, "bots give no commands"
+	case e.Issue != nil:
+		return nil, "the comment is on an issue, not on a pull request"
 	}
 	var jobs []work.Job
 	for _, c := range webhook.Parse(e.Comment.Body, d.Names, d.Self) {
+		if c = c.On(false); c.Verb == webhook.Drift {
+			c = webhook.Command{Verb: webhook.Help, Problem: "There is no `drift` on a pull request."}
+		}
 		jobs = append(jobs, work.Job{
 			Kind: kinds[c.Verb], Actor: author.Login, Trigger: "comment", Reason: c.Problem,
 			Command: &work.Command{Dir: c.Dir, Workspace: c.Workspace, Project: c.Project, Extra: c.Extra, Comment: e.Comment.ID},

@@ -1,12 +1,14 @@
-package webhook
+// Package text reads what people write: the lines of a comment that its author
+// wrote as words of their own, the words of a line, and slips in them.
+package text
 
 import "strings"
 
-// textLines returns the lines of a Markdown text that are neither quoted nor
+// Lines returns the lines of a Markdown text that are neither quoted nor
 // code nor comment, without HTML comments that stand inside a line. What is a
 // block follows the CommonMark specification as far as it decides whether a
 // reader would see the line as the author's own words.
-func textLines(body string) []string {
+func Lines(body string) []string {
 	body = strings.ReplaceAll(body, "\r\n", "\n")
 	lines := strings.Split(strings.ReplaceAll(body, "\r", "\n"), "\n")
 	var (
