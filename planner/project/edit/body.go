@@ -42,7 +42,7 @@ func (e *edits) trial() *edits {
 func (e *edits) cost() int { return len(e.splices) + len(e.adds) }
 
 func (e *edits) splice(from, to int, text string) {
-	e.splices = append(e.splices, code.Splice{from, to, text})
+	e.splices = append(e.splices, code.Splice{From: from, To: to, Text: text})
 }
 
 // attribute makes a block say the value of an attribute, or of all nested
@@ -143,6 +143,9 @@ func (e *edits) blocks(in *hclsyntax.Block, name string, have []*hclsyntax.Block
 		return fmt.Sprintf("%s is written as blocks, and what is deployed is no list of objects", name)
 	}
 	said, unordered := literal.Match(len(have), says, func(i int, v cty.Value) bool { return agrees(have[i].Body, v) }, true)
+	for i, b := range have {
+		said[i] = trusted(b.Body, said[i])
+	}
 	costs := e.costs(len(have), len(wants), func(t *edits, i, j int) string {
 		return t.block(have[i], said[i], wants[j])
 	})
@@ -182,6 +185,21 @@ func (e *edits) block(b *hclsyntax.Block, declared, want cty.Value) string {
 
 func hasBlock(in *hclsyntax.Block, name string) bool {
 	return slices.ContainsFunc(in.Body.Blocks, func(b *hclsyntax.Block) bool { return code.BlockName(b) == name })
+}
+
+// trusted leaves out of a declared object what the block that was given it as
+// the likeliest one says differently.
+func trusted(body *hclsyntax.Body, v cty.Value) cty.Value {
+	if !literal.IsObject(v) {
+		return v
+	}
+	all := v.AsValueMap()
+	for name, attr := range body.Attributes {
+		if said, ok := literal.Constant(attr.Expr); ok && literal.Known(all[name]) && !literal.Agree(said, all[name]) {
+			delete(all, name)
+		}
+	}
+	return cty.ObjectVal(all)
 }
 
 // agrees reports whether what a block writes out is what an object has.

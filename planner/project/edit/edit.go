@@ -219,7 +219,7 @@ func (s *session) set(group []Set) (why string, err error) {
 	}
 	next, err := where.File.With(e.splices)
 	if err != nil {
-		return fmt.Sprintf("weir could not write it: %v", err), nil //nolint:nilerr // told to people, the edit is left out
+		return fmt.Sprintf("weir could not write it: %v", err), nil
 	}
 	// The text has to read as what was asked for.
 	if again, why := change(next, true); why != "" || len(again.splices) > 0 {
@@ -241,6 +241,7 @@ var follows = map[string]string{
 	"tags_all": "tags", "effective_labels": "labels", "terraform_labels": "labels", "effective_annotations": "annotations",
 }
 
+// parseDeclared is literal.Parse, where nothing is a value that is not known.
 func parseDeclared(raw json.RawMessage) (cty.Value, error) {
 	if len(raw) == 0 {
 		return cty.NilVal, nil

@@ -26,7 +26,7 @@ func (s *session) imports(one Import) (string, error) {
 				continue
 			}
 			if id == nil {
-				return fmt.Sprintf("%s has an import block for it without an id", code.Place{f, i}.At()), nil
+				return fmt.Sprintf("%s has an import block for it without an id", code.Place{File: f, Index: i}.At()), nil
 			}
 			e := &edits{file: f, dir: root}
 			if why := e.expr(id.Expr, cty.NilVal, cty.StringVal(one.ID)); why != "" || len(e.splices) == 0 {
@@ -56,7 +56,7 @@ func (s *session) imports(one Import) (string, error) {
 	default:
 		text = f.EOL + text
 	}
-	return s.write(f, []code.Splice{{end, end, text}}), nil
+	return s.write(f, []code.Splice{{From: end, To: end, Text: text}}), nil
 }
 
 // write takes the new text of a file, or says why not.

@@ -93,13 +93,13 @@ func (s *session) drop(one Remove) (string, error) {
 			text = strings.ReplaceAll(fmt.Sprintf("removed {\n  from = %s.%s\n\n  lifecycle {\n    destroy = false\n  }\n}",
 				p.Address.Kind, p.Address.Name), "\n", f.EOL)
 		}
-		splices[f] = append(splices[f], code.Splice{from, to, text})
+		splices[f] = append(splices[f], code.Splice{From: from, To: to, Text: text})
 	}
 	var done []*code.File
 	for _, f := range order {
 		next, err := f.With(splices[f])
 		if err != nil {
-			return fmt.Sprintf("weir could not remove it: %v", err), nil //nolint:nilerr // told to people, the edit is left out
+			return fmt.Sprintf("weir could not remove it: %v", err), nil
 		}
 		done = append(done, next)
 	}

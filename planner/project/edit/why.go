@@ -62,9 +62,9 @@ func (e *edits) whereVariable(name string) string {
 		for i, b := range f.Body.Blocks {
 			if b.Type == "variable" && len(b.Labels) == 1 && b.Labels[0] == name {
 				if b.Body.Attributes["default"] == nil {
-					return fmt.Sprintf(", which %s declares without a default: change the value that is given to it", code.Place{f, i}.At())
+					return fmt.Sprintf(", which %s declares without a default: change the value that is given to it", code.Place{File: f, Index: i}.At())
 				}
-				return fmt.Sprintf(": change its default in %s, or the value that is given to it", code.Place{f, i}.At())
+				return fmt.Sprintf(": change its default in %s, or the value that is given to it", code.Place{File: f, Index: i}.At())
 			}
 		}
 	}

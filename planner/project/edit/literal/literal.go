@@ -16,9 +16,8 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// Values are objects, tuples and primitives, as JSON knows them. cty.NilVal is
-// a value that is not known.
-
+// Parse returns a JSON value as an object, a tuple or a primitive. Everywhere
+// here cty.NilVal is a value that is not known.
 func Parse(raw json.RawMessage) (cty.Value, error) {
 	t, err := ctyjson.ImpliedType(raw)
 	if err != nil {
@@ -31,12 +30,15 @@ func Parse(raw json.RawMessage) (cty.Value, error) {
 	return v, nil
 }
 
+// Known reports whether a value is known.
 func Known(v cty.Value) bool { return v != cty.NilVal }
 
+// IsObject reports whether a value is an object or a map.
 func IsObject(v cty.Value) bool {
 	return Known(v) && !v.IsNull() && (v.Type().IsObjectType() || v.Type().IsMapType())
 }
 
+// IsTuple reports whether a value is a list of any kind.
 func IsTuple(v cty.Value) bool {
 	return Known(v) && !v.IsNull() && v.CanIterateElements() && !IsObject(v)
 }
