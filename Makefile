@@ -58,6 +58,7 @@ bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 .PHONY: bench
 bench: build ## measure the budgets of docs/performance.md beside their floor
 	@scripts/get-terraform --required
+	@scripts/get-services
 	go run ./integration/bench -weir bin/weir
 
 .PHONY: golden

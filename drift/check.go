@@ -25,7 +25,7 @@ import (
 type survey struct {
 	*Drift
 	job   work.Job
-	repo  Repository
+	repo  finding.Repository
 	co    *checkout.Checkout
 	head  string // the newest commit of the default branch
 	cfg   *project.Config
@@ -51,7 +51,7 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 	if err != nil {
 		return err
 	}
-	state := State{Repo: job.Repo, Commit: s.head, At: time.Now().UTC(), Failure: failure}
+	state := State{Repo: job.Repo, URL: strings.TrimSuffix(s.repo.CloneURL, ".git"), Commit: s.head, At: time.Now().UTC(), Failure: failure}
 	if failure != "" {
 		return d.putState(ctx, fence, state)
 	}

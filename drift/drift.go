@@ -22,19 +22,12 @@ import (
 	"weir/store"
 )
 
-// Repository is what GitHub says of one.
-type Repository struct {
-	Name     string // owner/name, as GitHub spells it now
-	Branch   string // the default one
-	CloneURL string // without credentials
-}
-
 // GitHub is what is asked of GitHub about repositories.
 type GitHub interface {
 	// Repositories returns the full names of all repositories that an App
 	// is installed on; none without an App.
 	Repositories(ctx context.Context) ([]string, error)
-	Repository(ctx context.Context, repo string) (Repository, error)
+	Repository(ctx context.Context, repo string) (finding.Repository, error)
 }
 
 // Queue is what is needed of package work.
@@ -60,7 +53,7 @@ type Teller interface {
 	// Tell makes what people see of a repository's projects fit to their
 	// checks, and returns the issues: by project, 0 where there is none.
 	// gone are projects that are not in the repository any more.
-	Tell(ctx context.Context, repo Repository, known, gone []Known) (map[string]int, error)
+	Tell(ctx context.Context, repo finding.Repository, known, gone []Known) (map[string]int, error)
 }
 
 // Drift checks projects. All fields but those that say so are needed; they do

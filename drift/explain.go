@@ -29,7 +29,8 @@ func (s *survey) explain(ctx context.Context, check *finding.Check, p project.Pr
 	}
 	found, cut := kind.Classify(e)
 	judged := rule.Judge(found, rulesOf(driftRule), time.Now())
-	check.Findings, check.Ended, check.Cut = judged.Findings, judged.Ended, cut || judged.Cut
+	check.Findings, check.Cut = judged.Findings, cut || judged.Cut
+	check.Ended, check.Unused = judged.Ended, judged.Unused
 	return nil
 }
 
@@ -44,10 +45,6 @@ func (s *survey) evidence(ctx context.Context, e *kind.Evidence, p project.Proje
 	if ok {
 		e.Applied = applied(last.Last)
 		from = last.Last.Base
-		if fate := last.Last.Fate; fate.MergedAs != "" {
-			from = fate.MergedAs // its own merge is no change since
-			e.Applied.Commit = fate.MergedAs
-		}
 		contains, err := s.Checkouts.Contains(ctx, s.job.Repo, s.head, from)
 		var gone *checkout.GoneError
 		switch {
@@ -73,7 +70,7 @@ func (s *survey) evidence(ctx context.Context, e *kind.Evidence, p project.Proje
 
 func applied(e ledger.Entry) *kind.Apply {
 	a := &kind.Apply{
-		Commit: e.Base, Pull: e.Pull, When: e.When, Failed: e.Outcome != ledger.Applied, Inputs: e.Inputs,
+		Commit: e.Base, Pull: e.Pull, When: e.When, Failed: !e.Whole(), Inputs: e.Inputs, MergedAs: e.Fate.MergedAs,
 		More:     e.Fate.Head != "" && e.Fate.Head != e.Head,
 		Versions: kind.Versions{Terraform: e.Terraform, Providers: e.Providers, Modules: e.Modules},
 	}

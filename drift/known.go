@@ -121,6 +121,7 @@ func (d *Drift) forget(ctx context.Context, fence store.Write, gone []Known) err
 // State of a repository's checks as a whole.
 type State struct {
 	Repo    string    `json:"repo"`
+	URL     string    `json:"url,omitempty"` // its page at GitHub
 	Commit  string    `json:"commit"`
 	At      time.Time `json:"at"`
 	Failure string    `json:"failure,omitempty"` // why its projects could not even be found, for people

@@ -28,7 +28,8 @@ const maxLines = 1500
 var layout = map[string][]string{
 	".": {"server", "integration/demo"},
 
-	"webhook": {},
+	"webhook":      {"webhook/text"},
+	"webhook/text": {},
 	"policy":  {},
 
 	"store":           {},
@@ -43,7 +44,7 @@ var layout = map[string][]string{
 	// Steps of the core, each apart, in the order in which they build on
 	// each other.
 	"planner/live":   {},
-	"planner/record": {"locks", "policy", "store", "planner/terraform"},
+	"planner/record": {"locks", "policy", "store", "planner/terraform", "planner/ledger"},
 	"planner/scope":  {"policy", "planner/record", "planner/checkout", "planner/project", "planner/project/module", "planner/work"},
 	"planner/gate": {
 		"locks", "policy", "store", "planner/record", "planner/scope", "planner/checkout", "planner/project", "planner/terraform",
@@ -62,7 +63,7 @@ var layout = map[string][]string{
 
 	"drift":              {"planner/...", "locks", "store", "drift/..."},
 	"drift/finding":      {},
-	"drift/kind":         {"drift/finding", "planner/terraform", "planner/terraform/plan", "planner/ledger"},
+	"drift/kind":         {"drift/finding", "planner/terraform/plan"},
 	"drift/rule":         {"drift/finding"},
 	"drift/schedule":     {"store"},
 	"drift/report":       {"drift/finding"},
@@ -70,14 +71,18 @@ var layout = map[string][]string{
 	"planner/ledger":     {"store"},
 	"templates":          {"planner/...", "policy", "drift/finding", "templates/markdown"},
 	"templates/markdown": {},
+	"templates/drift":    {"drift/finding", "templates/markdown"},
 
 	"server": {
 		"webhook", "policy", "store/...", "locks", "planner/...", "drift/...", "templates", "templates/markdown",
-		"server/config", "server/desk", "server/github",
+		"server/config", "server/desk", "server/github", "server/issues", "server/meter", "server/tidy",
 	},
+	"server/meter":      {},
+	"server/tidy":       {"policy", "store", "planner/..."},
+	"server/issues":     {"drift/...", "store", "server/github", "templates/drift"},
 	"server/desk":       {"webhook", "planner/work", "planner/result"},
 	"server/config":     {},
-	"server/github/...": {"planner/result", "planner/record", "planner/scope", "planner/reconcile", "policy", "drift/finding", "drift/report", "server/github/..."},
+	"server/github/...": {"planner/result", "planner/record", "planner/scope", "planner/reconcile", "policy", "drift/finding", "server/github/..."},
 
 	"integration":             {"..."},
 	"integration/demo":        {"..."},

@@ -339,7 +339,11 @@ func (t *task) applyEnded(ctx context.Context, p *record.ProjectRecord, one *rec
 	t.note(what, p.Note, p.ID).Digests = map[string]string{p.ID: p.PlanDigest}
 	const tries = 5
 	for try := 1; ; try++ {
-		entry, err := t.remember(ctx, outcomeOf(p.State), one, p)
+		var entry []store.Write
+		var err error
+		if p.AppliedHead == p.PlanHead { // a stale plan has changed nothing
+			entry, err = record.Remember(ctx, t.Store, t.rec.Record, *p, *one, t.job.Actor)
+		}
 		if err == nil {
 			err = t.saveRuns(ctx, []*record.Run{one}, entry...)
 		}

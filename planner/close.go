@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"weir/locks"
+	"weir/planner/ledger"
 	"weir/planner/record"
 	"weir/planner/result"
 	"weir/planner/work"
@@ -24,8 +26,11 @@ func (t *task) close(ctx context.Context) error {
 	}
 	again := t.rec.Closed
 	t.rec.Closed, t.rec.Merged = true, t.pr.Merged
-	if err := t.noteFate(ctx); err != nil {
-		return err
+	if t.rec.Stored() {
+		fate := ledger.Fate{Closed: true, Merged: t.pr.Merged, MergedAs: t.pr.MergedAs, Head: t.pr.Head, When: time.Now().UTC()}
+		if err := ledger.Close(ctx, t.Store, t.job.Repo, t.job.Pull, fate); err != nil {
+			return err
+		}
 	}
 	left := t.leftToApply()
 	if t.pr.Merged && t.rec.Mode == policy.OnMerge && len(left) > 0 {

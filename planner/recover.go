@@ -3,7 +3,6 @@ package planner
 import (
 	"context"
 
-	"weir/planner/ledger"
 	"weir/planner/record"
 	"weir/planner/result"
 	"weir/planner/work"
@@ -32,12 +31,12 @@ func (t *task) recoverApply(ctx context.Context) (bool, error) {
 			}
 			runs = append(runs, &one)
 		}
-		entry, err := t.remember(ctx, ledger.Interrupted, &one, p)
+		p.State, p.AppliedHead = record.Interrupted, p.PlanHead
+		entry, err := record.Remember(ctx, t.Store, t.rec.Record, *p, one, "")
 		if err != nil {
 			return false, err
 		}
 		entries = append(entries, entry...)
-		p.State, p.AppliedHead = record.Interrupted, p.PlanHead
 		p.Note = "weir was stopped while terraform applied it; part of it may have been done"
 		t.rec.Untold = append(t.rec.Untold, p.ID)
 		t.note("apply interrupted", p.Note, p.ID).Digests = map[string]string{p.ID: p.PlanDigest}

@@ -14,6 +14,7 @@ import (
 	"weir/planner/record"
 	"weir/planner/terraform"
 	"weir/policy"
+	"weir/server/issues"
 )
 
 // openAPI describes /api/v1; a test holds it true.
@@ -104,6 +105,15 @@ func (s *Server) apiLocks(w http.ResponseWriter, r *http.Request) {
 		all = []apiLock{}
 	}
 	writeJSON(w, http.StatusOK, map[string][]apiLock{"locks": all})
+}
+
+func (s *Server) apiDrift(w http.ResponseWriter, r *http.Request) {
+	document, err := issues.API(r.Context(), s.store)
+	if err != nil {
+		s.failAPI(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, document)
 }
 
 func (s *Server) apiPull(w http.ResponseWriter, r *http.Request) {

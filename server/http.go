@@ -35,9 +35,11 @@ func (s *Server) routes() http.Handler {
 		r.Get("/runs/{id}", s.pageRun)
 		r.Get("/runs/{id}/log", s.followRun)
 		r.Get("/locks", s.pageLocks)
+		r.Get("/drift", s.pageDrift)
 		r.Route("/api/v1", func(r chi.Router) {
 			r.Get("/openapi.json", s.apiDescription)
 			r.Get("/locks", s.apiLocks)
+			r.Get("/drift", s.apiDrift)
 			r.Get("/pulls/{owner}/{name}/{number}", s.apiPull)
 			r.Get("/runs/{id}", s.apiRun)
 		})

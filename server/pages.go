@@ -14,6 +14,7 @@ import (
 	"weir/planner/artifact"
 	"weir/planner/record"
 	"weir/server/config"
+	"weir/server/issues"
 	"weir/templates"
 )
 
@@ -131,6 +132,15 @@ func (s *Server) pageLocks(w http.ResponseWriter, r *http.Request) {
 		page.Locks = append(page.Locks, row)
 	}
 	s.render(w, r, http.StatusOK, templates.PageLocks, page)
+}
+
+func (s *Server) pageDrift(w http.ResponseWriter, r *http.Request) {
+	page, err := issues.Page(r.Context(), s.store, s.cfg.CommandNames[0])
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, templates.PageDrift, page)
 }
 
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, page any) {

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/drift"
 	"weir/locks"
 	"weir/planner"
 	"weir/planner/artifact"
@@ -23,18 +24,18 @@ import (
 	"weir/planner/gate"
 	"weir/planner/live"
 	"weir/planner/reconcile"
-	"weir/planner/record"
 	"weir/planner/run"
 	"weir/planner/tell"
 	"weir/planner/terraform"
 	"weir/planner/terraform/child"
 	"weir/planner/work"
 	"weir/planner/work/dispatch"
-	"weir/policy"
 	"weir/server/config"
 	"weir/server/desk"
 	"weir/server/github"
+	"weir/server/issues"
 	"weir/server/meter"
+	"weir/server/tidy"
 	"weir/store"
 	"weir/templates"
 	"weir/webhook"
@@ -43,12 +44,10 @@ import (
 // Times that are not worth a key of the configuration.
 const (
 	workers      = 32               // jobs at once; terraform has a limit of its own
-	lease        = 20 * time.Second // a worker that has not moved for so long is dead
+	lease        = 14 * time.Second // a worker that has not moved for so long is dead; its work goes on some seconds later
 	drainPlans   = 20 * time.Second // how long a shutdown waits for running plans
 	terraformEnd = 30 * time.Second // between SIGINT and SIGKILL of a cancelled terraform
-	tidyEvery    = 6 * time.Hour
 	askSelfEvery = 5 * time.Minute
-	keepHistory  = 30 * 24 * time.Hour
 )
 
 // Server is a running weir.
@@ -69,6 +68,7 @@ type Server struct {
 	pending   *meter.Count // jobs
 	dead      *meter.Count // letters; nil without a queue
 	reconcile *reconcile.Reconciler
+	drift     *drift.Drift
 	pages     *templates.Pages
 	listener  net.Listener
 	http      *http.Server
@@ -200,7 +200,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	runner := &terraform.Runner{
 		Binary: findTerraform(cfg.Terraform.Binary), Env: cfg.Terraform.Env, Environ: func() []string { return environ },
 		CacheDir: filepath.Join(cfg.DataDir, "providers"), TempDir: filepath.Join(cfg.DataDir, "tmp"),
-		MaxParallel: cfg.Terraform.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
+		MaxParallel: cfg.Terraform.MaxParallel, MaxLater: cfg.Drift.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
 		Private: s.private(),
 	}
 	s.runs = &run.Runs{Terraform: runner, Artifacts: artifacts, Logs: logs, DataDir: cfg.DataDir, Shared: cfg.Shared()}
@@ -217,7 +217,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		Voice:  &tell.Voice{Teller: tells, Store: db, Text: s.runs.Text, PageURL: s.pullURL, RunURL: s.runURL},
 		Merger: tells, Log: log, AllowForks: cfg.AllowForks,
 	}
-	s.queue.GiveUp = s.planner.GiveUp
+	s.queue.GiveUp = s.giveUp
 	s.reconcile = &reconcile.Reconciler{
 		Store: db, Queue: s.queue, Locks: s.locks, GitHub: s.github, Serves: cfg.Serves, Log: log,
 	}
@@ -225,8 +225,13 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	if app {
 		s.reconcile.Hooks = s.github
 	}
+	s.drift = &drift.Drift{
+		Store: db, Queue: s.queue, Locks: s.locks, Checkouts: checkouts, Looker: s.runs, GitHub: s.github,
+		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: cfg.PublicURL + "/drift"},
+		Serves: cfg.Serves, Cron: cfg.Drift.Schedule, Environ: cfg.Drift.Environ(environ), AtOnce: cfg.Drift.MaxParallel, Log: log,
+	}
 	if named, all := cfg.NamedRepos(); all || !app { // else the App knows what a pattern means
-		s.reconcile.Named = named
+		s.reconcile.Named, s.drift.Named = named, named
 	}
 
 	s.newMeter(dead)
@@ -344,7 +349,10 @@ func (s *Server) Run(ctx context.Context) error {
 	go s.learnSelf(jobs)
 	go s.namePrograms(jobs)
 	go s.reconcile.Run(jobs)
-	go s.tidy(jobs)
+	go s.drift.Run(jobs)
+	go (&tidy.Tidy{
+		Store: s.store, Queue: s.queue, Checkouts: s.planner.Checkouts, Logs: s.runs.Logs, NeedsLog: s.needsLog, Log: s.log,
+	}).Run(jobs)
 
 	var err error
 	select {
@@ -370,9 +378,21 @@ func (s *Server) Run(ctx context.Context) error {
 // do does one job and counts it.
 func (s *Server) do(ctx context.Context, job work.Job) error {
 	start := time.Now()
-	err := s.planner.Do(ctx, job)
+	do := s.planner.Do
+	if job.Kind == work.Drift {
+		do = s.drift.Do
+	}
+	err := do(ctx, job)
 	s.metrics.Job(string(job.Kind), err, time.Since(start))
 	return err
+}
+
+// giveUp tells people that a job failed for good.
+func (s *Server) giveUp(ctx context.Context, job work.Job, cause error) error {
+	if job.Kind == work.Drift {
+		return s.drift.GiveUp(ctx, job, cause)
+	}
+	return s.planner.GiveUp(ctx, job, cause)
 }
 
 // grant queues the plan of a pull request that is handed locks, in the commit
@@ -416,41 +436,6 @@ func (s *Server) namePrograms(ctx context.Context) {
 	case ctx.Err() == nil:
 		s.log.Error("terraform cannot be run, and so nothing can be planned; install terraform or tofu, or set terraform.binary", "err", err)
 	}
-}
-
-// tidy removes what nobody needs any more, at start and then now and again.
-func (s *Server) tidy(ctx context.Context) {
-	for {
-		if err := s.tidyOnce(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("tidying up failed; it is tried again later", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(tidyEvery):
-		}
-	}
-}
-
-func (s *Server) tidyOnce(ctx context.Context) error {
-	err := s.planner.Checkouts.Sweep(ctx, func(repo string, pull int) bool { return s.needsCheckout(ctx, repo, pull) })
-	return errors.Join(err, s.queue.Purge(ctx, keepHistory), record.PurgeRuns(ctx, s.store, time.Now().Add(-keepHistory)), s.runs.Logs.Sweep(ctx, s.needsLog))
-}
-
-// needsCheckout says whether the files of a pull request are still of use. It
-// is asked just before they would be removed, and in doubt they stay.
-func (s *Server) needsCheckout(ctx context.Context, repo string, pull int) bool {
-	jobs, err := s.queue.Jobs(ctx, repo, pull)
-	if err != nil {
-		return true
-	}
-	for _, job := range jobs {
-		if job.State == work.Queued || job.State == work.Running {
-			return true // it may be its very first plan, which no record tells of yet
-		}
-	}
-	rec, known, err := record.ReadPull(ctx, s.store, repo, pull)
-	return err != nil || known && (!rec.Closed || rec.Merged && rec.Mode == policy.OnMerge && len(rec.Left()) > 0)
 }
 
 func (s *Server) pullURL(repo string, pull int) string {

@@ -30,6 +30,7 @@ const (
 	PagePull    = "pull"    // PullPage
 	PageRun     = "run"     // RunPage
 	PageLocks   = "locks"   // LocksPage
+	PageDrift   = "drift"   // Page of package templates/drift
 	PageProblem = "problem" // ProblemPage
 )
 
@@ -142,7 +143,7 @@ func NewPages() (*Pages, error) {
 		"count":    count,
 	}
 	p := &Pages{pages: map[string]*template.Template{}, static: static}
-	for _, name := range []string{PageHome, PagePull, PageRun, PageLocks, PageProblem} {
+	for _, name := range []string{PageHome, PagePull, PageRun, PageLocks, PageDrift, PageProblem} {
 		t, err := template.New(name).Funcs(funcs).ParseFS(pageFiles, "pages/layout.html.tmpl", "pages/"+name+".html.tmpl")
 		if err != nil {
 			return nil, fmt.Errorf("page %s: %w", name, err)

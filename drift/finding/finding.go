@@ -87,6 +87,7 @@ type Check struct {
 	InFlight int       `json:"in_flight,omitempty"` // the pull request that owns the project now
 	Findings []Finding `json:"findings,omitempty"`  // ignored ones too; the worst first, then by address and attribute
 	Ended    []string  `json:"ended,omitempty"`     // rules whose end date has passed, in words for people
+	Unused   []string  `json:"unused,omitempty"`    // rules that hide nothing, likewise
 	Cut      bool      `json:"cut,omitempty"`       // there are more findings than are listed
 
 	Terraform string `json:"terraform,omitempty"` // version that compared

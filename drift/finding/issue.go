@@ -1,5 +1,12 @@
 package finding
 
+// Repository is what GitHub says of one.
+type Repository struct {
+	Name     string // owner/name, as GitHub spells it now
+	Branch   string // the default one
+	CloneURL string // without credentials
+}
+
 // Issue is an issue at GitHub, as far as drift cares.
 type Issue struct {
 	Number    int
@@ -24,4 +31,11 @@ type Branch struct {
 	Files   map[string][]byte // by path; nil content removes the file. Without any the commit is empty
 	Title   string
 	Body    string
+}
+
+// Proposed is a pull request of weir's own.
+type Proposed struct {
+	Number int
+	URL    string
+	Head   string // commit
 }

@@ -223,7 +223,7 @@ func (c *Config) finish(origin func(key string) string) []string {
 		complain("drift.max_parallel", "is less than one")
 	}
 	if c.Drift.Schedule != "" {
-		if _, err := cron.ParseStandard(c.Drift.Schedule); err != nil || len(strings.Fields(c.Drift.Schedule)) != 5 {
+		if _, err := cron.ParseStandard(c.Drift.Schedule); err != nil || len(strings.Fields(c.Drift.Schedule)) != 5 || strings.Contains(c.Drift.Schedule, "=") {
 			complain("drift.schedule", "%q is not minute hour day month weekday, such as 0 5 * * 1-5", c.Drift.Schedule)
 		}
 	}

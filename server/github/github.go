@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-github/v60/github"
 
+	"weir/server/github/branch"
+	"weir/server/github/issue"
 	"weir/server/github/rest"
 )
 
@@ -30,6 +32,8 @@ type (
 	RateLimitError = rest.RateLimitError
 	// UnsupportedError says that this GitHub does not offer something.
 	UnsupportedError = rest.UnsupportedError
+	// TakenError says that somebody works on a branch of weir's.
+	TakenError = branch.TakenError
 )
 
 // StaticToken returns a token that never changes, for Config.Token.
@@ -41,6 +45,9 @@ func TokenFile(path string) func() (string, error) { return rest.TokenFile(path)
 
 // Client speaks to one GitHub. Its methods may be called at the same time.
 type Client struct {
+	*issue.Issues
+	*branch.Branches
+
 	api *rest.Client
 
 	mu       sync.Mutex
@@ -77,7 +84,10 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{api: api, required: map[branchKey]requiredChecks{}}, nil
+	g := &Client{api: api, required: map[branchKey]requiredChecks{}}
+	g.Issues = &issue.Issues{API: api, Own: g.own}
+	g.Branches = &branch.Branches{API: api, Own: g.own}
+	return g, nil
 }
 
 // Close lets go of idle connections.
@@ -104,6 +114,15 @@ func (g *Client) Self(ctx context.Context) (login string, appID int64, err error
 		return "", 0, err
 	}
 	return who.login, who.appID, nil
+}
+
+// own returns what tells weir's own account from others.
+func (g *Client) own(ctx context.Context) (func(*github.User) bool, error) {
+	who, err := g.self(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return who.wrote, nil
 }
 
 func (g *Client) self(ctx context.Context) (*identity, error) {

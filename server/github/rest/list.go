@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,11 @@ func Pages[T any](ctx context.Context, g *Client, repo, what string, list Call, 
 func Page[T any](ctx context.Context, g *Client, repo, what string, list Call, page int, each func(T)) (next, last int, err error) {
 	var out T
 	list.Out = &out
-	list.Path += fmt.Sprintf("?per_page=100&page=%d", page)
+	mark := "?"
+	if strings.Contains(list.Path, mark) {
+		mark = "&" // the list has parameters of its own
+	}
+	list.Path += fmt.Sprintf("%sper_page=100&page=%d", mark, page)
 	resp, err := g.In(ctx, repo, what, list)
 	if err != nil {
 		return 0, 0, err

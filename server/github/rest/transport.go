@@ -190,6 +190,8 @@ func route(base, u *url.URL) string {
 		case "branches", "check-runs", "collaborators", "commits", "installations", "memberships", "orgs", "pulls",
 			"repositories", "statuses", "teams":
 			parts[i] = "{}"
+		case "ref", "refs": // the name of a branch may have any number of parts
+			return "/" + strings.Join(parts[:i], "/") + "/{}"
 		case "comments", "issues":
 			if parts[i] != "comments" {
 				parts[i] = "{}"
