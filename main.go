@@ -14,6 +14,7 @@ import (
 
 	"weir/integration/demo"
 	"weir/server"
+	"weir/server/control"
 )
 
 // version is set by the build.
@@ -45,6 +46,15 @@ type commands struct {
 			To   string `arg:"" help:"the same; it must be empty"`
 		} `cmd:"" help:"Copy all records, while no weir runs on either store."`
 	} `cmd:"" help:"Prepare and move the store of records."`
+	Drift struct {
+		Check struct {
+			Repo      string `arg:"" help:"OWNER/NAME"`
+			Dir       string `short:"d" help:"Only projects in this directory."`
+			Workspace string `short:"w" help:"Only projects of this workspace."`
+			Project   string `short:"p" help:"Only this project."`
+			DataDir   string `help:"data_dir of the weir that runs on this machine." default:"./.weir" env:"WEIR_DATA_DIR"`
+		} `cmd:"" help:"Have the weir on this machine compare now what is deployed with Git."`
+	} `cmd:"" help:"Look for drift."`
 	Version struct{} `cmd:"" help:"Print the version."`
 }
 
@@ -84,6 +94,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		err = server.StoreInit(ctx, cli.Store.Init.URL, environ, stdout)
 	case "store copy <from> <to>":
 		err = server.StoreCopy(ctx, cli.Store.Copy.From, cli.Store.Copy.To, stdout)
+	case "drift check <repo>":
+		c := cli.Drift.Check
+		var said string
+		said, err = control.Ask(ctx, c.DataDir, control.Request{Repo: c.Repo, Dir: c.Dir, Workspace: c.Workspace, Project: c.Project})
+		if err == nil {
+			_, err = fmt.Fprintln(stdout, said)
+		}
 	case "version":
 		_, err = fmt.Fprintln(stdout, "weir", version)
 	}

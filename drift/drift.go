@@ -19,6 +19,7 @@ import (
 	"weir/planner/run"
 	"weir/planner/terraform"
 	"weir/planner/work"
+	"weir/planner/work/job"
 	"weir/store"
 )
 
@@ -32,6 +33,7 @@ type GitHub interface {
 
 // Queue is what is needed of package work.
 type Queue interface {
+	Accept(ctx context.Context, delivery string, jobs ...work.Job) (fresh bool, err error)
 	Writes(ctx context.Context, job work.Job) ([]store.Write, error)
 	Fence(ctx context.Context, job work.Job) (store.Write, error)
 	Wake()
@@ -103,6 +105,17 @@ func (d *Drift) Do(ctx context.Context, job work.Job) error {
 		return fmt.Errorf("drift of %s: %w", job.Repo, err)
 	}
 	return nil
+}
+
+// Ask queues a check of a repository's projects, or of those that a command
+// names.
+func (d *Drift) Ask(ctx context.Context, repo string, command work.Command, trigger string) error {
+	if !d.Serves(repo) {
+		return fmt.Errorf("%s is not among the repositories that this weir serves", repo)
+	}
+	command.Drift = &job.Drifted{Verb: "check"}
+	_, err := d.Queue.Accept(ctx, "", work.Job{Kind: work.Drift, Repo: repo, Topic: checks, Command: &command, Trigger: trigger})
+	return err
 }
 
 // groupsOf are the groups of projects that are checked together, by the rules

@@ -188,7 +188,7 @@ func TestCommandsOfTheManual(t *testing.T) {
 			verbs[commands[0].Verb] = true
 		}
 	}
-	want := map[webhook.Verb]bool{webhook.Plan: true, webhook.Apply: true, webhook.Unlock: true, webhook.Explain: true, webhook.Help: true}
+	want := map[webhook.Verb]bool{webhook.Plan: true, webhook.Apply: true, webhook.Unlock: true, webhook.Explain: true, webhook.Help: true, webhook.Drift: true}
 	if diff := gocmp.Diff(want, verbs); diff != "" {
 		t.Errorf("commands shown in docs/commands.md (-want +got):\n%s", diff)
 	}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -31,6 +30,7 @@ import (
 	"weir/planner/work"
 	"weir/planner/work/dispatch"
 	"weir/server/config"
+	"weir/server/control"
 	"weir/server/desk"
 	"weir/server/github"
 	"weir/server/issues"
@@ -198,7 +198,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		return s, err
 	}
 	runner := &terraform.Runner{
-		Binary: findTerraform(cfg.Terraform.Binary), Env: cfg.Terraform.Env, Environ: func() []string { return environ },
+		Binary: terraform.Find(cfg.Terraform.Binary), Env: cfg.Terraform.Env, Environ: func() []string { return environ },
 		CacheDir: filepath.Join(cfg.DataDir, "providers"), TempDir: filepath.Join(cfg.DataDir, "tmp"),
 		MaxParallel: cfg.Terraform.MaxParallel, MaxLater: cfg.Drift.MaxParallel, Grace: terraformEnd, DigestKey: digestKey, Log: log,
 		Private: s.private(),
@@ -350,6 +350,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go s.namePrograms(jobs)
 	go s.reconcile.Run(jobs)
 	go s.drift.Run(jobs)
+	go s.control(jobs)
 	go (&tidy.Tidy{
 		Store: s.store, Queue: s.queue, Checkouts: s.planner.Checkouts, Logs: s.runs.Logs, NeedsLog: s.needsLog, Log: s.log,
 	}).Run(jobs)
@@ -385,6 +386,17 @@ func (s *Server) do(ctx context.Context, job work.Job) error {
 	err := do(ctx, job)
 	s.metrics.Job(string(job.Kind), err, time.Since(start))
 	return err
+}
+
+// control answers who is on this machine.
+func (s *Server) control(ctx context.Context) {
+	err := control.Serve(ctx, s.cfg.DataDir, func(ctx context.Context, r control.Request) (string, error) {
+		err := s.drift.Ask(ctx, r.Repo, work.Command{Dir: r.Dir, Workspace: r.Workspace, Project: r.Project}, "command line")
+		return "The check is queued. What it finds is on " + s.cfg.PublicURL + "/drift.", err
+	})
+	if err != nil {
+		s.log.Error("weir drift check does not work on this machine", "err", err)
+	}
 }
 
 // giveUp tells people that a job failed for good.
@@ -443,29 +455,3 @@ func (s *Server) pullURL(repo string, pull int) string {
 }
 
 func (s *Server) runURL(id string) string { return s.cfg.PublicURL + "/runs/" + id }
-
-// findTerraform names the binary that runs: the configured one, or the first
-// of terraform and tofu on the PATH, or the tofu beside weir itself, where
-// `make` puts it. What is not there is told when it is needed, on the pull
-// request, so that everything else works.
-func findTerraform(configured string) string {
-	if configured != "" {
-		return configured
-	}
-	for _, name := range []string{"terraform", "tofu"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if self, err := os.Executable(); err == nil {
-		if beside := filepath.Join(filepath.Dir(self), "tofu"); isFile(beside) {
-			return beside
-		}
-	}
-	return "terraform"
-}
-
-func isFile(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && info.Mode().IsRegular()
-}
