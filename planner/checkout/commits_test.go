@@ -23,13 +23,13 @@ func TestCommitsOfPaths(t *testing.T) {
 		paths []string
 		want  []Commit
 	}{
-		"all of a directory": {"", 9, []string{"envs/prod"}, []Commit{{second, []string{"envs/prod/main.tf"}}, {first, []string{"envs/prod/main.tf"}}}},
-		"since":              {first, 9, []string{"envs/prod"}, []Commit{{second, []string{"envs/prod/main.tf"}}}},
+		"all of a directory": {"", 9, []string{"envs/prod"}, []Commit{{second, first, []string{"envs/prod/main.tf"}}, {first, "", []string{"envs/prod/main.tf"}}}},
+		"since":              {first, 9, []string{"envs/prod"}, []Commit{{second, first, []string{"envs/prod/main.tf"}}}},
 		"nothing since":      {second, 9, []string{"envs/prod"}, nil},
-		"the newest":         {"", 1, []string{"envs/prod", "envs/prod-eu"}, []Commit{{third, []string{"envs/prod-eu/main.tf"}}}},
-		"no pattern":         {"", 9, []string{"modules/[a]"}, []Commit{{last, []string{"modules/[a]/x.tf"}}}},
+		"the newest":         {"", 1, []string{"envs/prod", "envs/prod-eu"}, []Commit{{third, second, []string{"envs/prod-eu/main.tf"}}}},
+		"no pattern":         {"", 9, []string{"modules/[a]"}, []Commit{{last, third, []string{"modules/[a]/x.tf"}}}},
 		"not a pattern":      {"", 9, []string{"modules/a"}, nil},
-		"everything":         {second, 9, []string{"."}, []Commit{{last, []string{"modules/[a]/x.tf"}}, {third, []string{"envs/prod-eu/main.tf"}}}},
+		"everything":         {second, 9, []string{"."}, []Commit{{last, third, []string{"modules/[a]/x.tf"}}, {third, second, []string{"envs/prod-eu/main.tf"}}}},
 	} {
 		got, err := r.Commits(t.Context(), u.name, tt.from, last, tt.most, tt.paths...)
 		if err != nil {

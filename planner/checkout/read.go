@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,8 +180,9 @@ func (r *Repos) Contains(ctx context.Context, repo, commit, ancestor string) (co
 
 // Commit is one that touched something, and the files that it changed.
 type Commit struct {
-	ID    string
-	Files []string // of those asked for; slash-separated
+	ID     string
+	Parent string   // on the branch's own line; "" for the first commit of all
+	Files  []string // that differ from Parent, of those asked for; slash-separated
 }
 
 // Commits lists those of a branch, such as merges of pull requests, that
@@ -205,19 +207,17 @@ func (r *Repos) Commits(ctx context.Context, repo, from, to string, most int, pa
 		}
 		commits = nil
 		for _, id := range ids {
-			before, err := m.Resolve(ctx, id+"^1")
+			parent, err := m.Resolve(ctx, id+"^1")
 			var none *GoneError
-			if errors.As(err, &none) {
-				before, err = emptyTree, nil // the first commit of all
-			}
-			if err != nil {
+			if err != nil && !errors.As(err, &none) {
 				return err
 			}
+			before := cmp.Or(parent, emptyTree)
 			files, err := m.Diff(ctx, before, id)
 			if err != nil {
 				return err
 			}
-			commits = append(commits, Commit{ID: id, Files: slices.DeleteFunc(files, func(f string) bool { return !below(f, paths) })})
+			commits = append(commits, Commit{ID: id, Parent: parent, Files: slices.DeleteFunc(files, func(f string) bool { return !below(f, paths) })})
 		}
 		return nil
 	})
