@@ -1,0 +1,191 @@
+package blocks
+
+import (
+	"cmp"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// tokens are those of a file, in their order.
+type tokens hclsyntax.Tokens
+
+// items takes a body apart that ends at a byte. Each item reaches to the next
+// one, so that no token is left out.
+func (t tokens) items(b *hclsyntax.Body, end int) []item {
+	type start struct {
+		at int
+		item
+		block bool
+	}
+	var starts []start
+	for name, a := range b.Attributes {
+		starts = append(starts, start{at: a.SrcRange.Start.Byte, item: item{name: name, expr: a.Expr}})
+	}
+	for _, inner := range b.Blocks {
+		starts = append(starts, start{at: inner.TypeRange.Start.Byte, item: item{name: inner.Type}, block: true})
+	}
+	slices.SortFunc(starts, func(a, b start) int { return cmp.Compare(a.at, b.at) })
+	for i := range starts {
+		to := end
+		if i+1 < len(starts) {
+			to = starts[i+1].at
+		}
+		starts[i].print = t.print(starts[i].at, to)
+	}
+	slices.SortStableFunc(starts, func(a, b start) int {
+		switch {
+		case a.block != b.block && a.block:
+			return 1
+		case a.block != b.block:
+			return -1
+		case a.block:
+			return 0
+		}
+		return cmp.Compare(a.name, b.name)
+	})
+	items := make([]item, len(starts))
+	for i, s := range starts {
+		items[i] = s.item
+	}
+	return items
+}
+
+// print is the text of the tokens from one byte to another, without comments
+// and formatting: equal for two pieces of code that say the same in the same
+// order.
+func (t tokens) print(from, to int) string {
+	first, _ := slices.BinarySearchFunc(t, from, func(t hclsyntax.Token, at int) int { return cmp.Compare(t.Range.Start.Byte, at) })
+	var out strings.Builder
+	var around []bool // whether a new line counts, for each open bracket
+	separate, opened := false, true
+	for i := first; i < len(t) && t[i].Range.Start.Byte < to; i++ {
+		kind, text := t[i].Type, string(t[i].Bytes)
+		lines := len(around) == 0 || around[len(around)-1]
+		switch kind {
+		case hclsyntax.TokenEOF:
+			continue
+		case hclsyntax.TokenComma:
+			separate = true
+			continue
+		case hclsyntax.TokenComment:
+			separate = separate || lines && strings.HasSuffix(text, "\n")
+			continue
+		case hclsyntax.TokenNewline:
+			separate = separate || lines
+			continue
+		}
+		closes := false
+		switch kind {
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd, hclsyntax.TokenCQuote, hclsyntax.TokenCHeredoc:
+			closes = true
+			around = around[:max(len(around)-1, 0)]
+		}
+		if separate && !opened && !closes {
+			out.WriteString(",\x00")
+		}
+		if kind == hclsyntax.TokenCHeredoc {
+			text = strings.TrimSpace(text) // where it stands does not matter
+		}
+		out.WriteString(text)
+		out.WriteByte(0)
+		separate, opened = false, false
+		switch kind {
+		case hclsyntax.TokenOBrace:
+			// In a for expression lines do not count.
+			next := t.next(i + 1)
+			around, opened = append(around, next.Type != hclsyntax.TokenIdent || string(next.Bytes) != "for"), true
+		case hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			around, opened = append(around, false), true
+		case hclsyntax.TokenOQuote, hclsyntax.TokenOHeredoc:
+			around = append(around, false)
+		}
+	}
+	return out.String()
+}
+
+// next is the first token from an index on that is no formatting.
+func (t tokens) next(i int) hclsyntax.Token {
+	for i < len(t)-1 && (t[i].Type == hclsyntax.TokenNewline || t[i].Type == hclsyntax.TokenComment) {
+		i++
+	}
+	return t[i]
+}
+
+// spoken are the addresses that a moved, removed or import block names,
+// without keys; nil where they cannot be read.
+func spoken(items []item) []string {
+	var names []string
+	for _, i := range items {
+		if i.name != "from" && i.name != "to" {
+			continue
+		}
+		text := i.print
+		if len(text) > 4*maxPath {
+			return nil
+		}
+		if strings.HasPrefix(text, `"`) { // JSON
+			if err := json.Unmarshal([]byte(text), &text); err != nil {
+				return nil
+			}
+		} else {
+			_, text, _ = strings.Cut(strings.ReplaceAll(text, "\x00", ""), "=")
+		}
+		address := withoutKeys(text)
+		if !plain.MatchString(address) {
+			return nil
+		}
+		names = append(names, address)
+	}
+	return names
+}
+
+var plain = regexp.MustCompile(`^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)+$`)
+
+// withoutKeys is an address without what stands in brackets.
+func withoutKeys(address string) string {
+	var out strings.Builder
+	depth, quoted := 0, false
+	for i := 0; i < len(address); i++ {
+		switch c := address[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case depth == 0:
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
+
+var (
+	references = regexp.MustCompile(`\b(var|local)\x00?\.\x00?([\p{L}\p{N}_-]+)`)
+	outputs    = regexp.MustCompile(`\bmodule\x00?\.\x00?([\p{L}\p{N}_-]+)(\x00?\[[^\[\]]*\])?(?:\x00?\.\x00?([\p{L}\p{N}_-]+))?`)
+)
+
+// refers returns the variables, locals and outputs of modules that a print
+// may refer to: "var.a", "local.a", "module.a.out", or "module.a.*" where it
+// is not clear which.
+func refers(text string) []string {
+	var names []string
+	for _, m := range references.FindAllStringSubmatch(text, -1) {
+		names = append(names, m[1]+"."+m[2])
+	}
+	for _, m := range outputs.FindAllStringSubmatch(text, -1) {
+		if m[3] == "" {
+			m[3] = "*"
+		}
+		names = append(names, "module."+m[1]+"."+m[3])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
