@@ -28,17 +28,19 @@ type Change struct {
 const (
 	maxBlocks    = 20_000   // addresses of one answer; blocks of one file
 	maxBytes     = 16 << 20 // of all files of one side
+	maxRead      = 32 << 20 // by one Reader; what is made to take long takes a second a MiB
 	maxInstances = 1000     // paths of calls
 	maxPath      = 1000     // bytes of one
 	maxSteps     = 100_000  // of following values
 	maxOthers    = 50       // different names of other files and directories
 )
 
-// Reader reads files of projects, each content once. Its zero value is ready;
-// it is for one goroutine.
+// Reader reads files of projects, each content once, and at most 32 MiB: what
+// comes later may have changed anything. Its zero value is ready; it is for one
+// goroutine.
 type Reader struct {
 	files map[[sha256.Size]byte]*file
-	bytes int // of them
+	bytes int // that were read
 }
 
 // Reads reports whether the contents of a file count, of those that a project
@@ -130,10 +132,13 @@ func (r *Reader) read(to map[string]*file, p project.Project, name string, data 
 	key := [sha256.Size]byte(sum.Sum(nil))
 	f, ok := r.files[key]
 	if !ok {
-		f = parse(name, data, isVariables(p, name))
-		if r.bytes += len(data); r.files == nil || r.bytes > maxBytes {
-			r.files, r.bytes = map[[sha256.Size]byte]*file{}, len(data)
+		if r.bytes += len(data); r.bytes > maxRead {
+			return false
 		}
+		if r.files == nil {
+			r.files = map[[sha256.Size]byte]*file{}
+		}
+		f = parse(name, data, isVariables(p, name))
 		r.files[key] = f
 	}
 	to[name] = f
