@@ -55,6 +55,8 @@ func TestAnswersAreGitHubs(t *testing.T) {
 	for _, e := range []string{
 		"ping", "push", "pull_request opened", "pull_request synchronize", "pull_request edited", "pull_request closed", "pull_request reopened",
 		"pull_request converted_to_draft", "pull_request ready_for_review", "pull_request labeled", "pull_request unlabeled",
+		"issues opened", "issues edited", "issues closed", "issues reopened", "issues labeled", "issues unlabeled", "issues assigned", "issues unassigned",
+		"pull_request assigned", "pull_request unassigned",
 		"issue_comment created", "issue_comment edited", "issue_comment deleted", "pull_request_review submitted", "pull_request_review dismissed", "pull_request_review edited",
 		"check_run created", "check_run completed", "check_run requested_action", "check_run rerequested", "check_suite requested", "check_suite completed",
 		"merge_group checks_requested", "installation created", "installation deleted",
@@ -97,6 +99,8 @@ func walk(t *testing.T, s *Sandbox) {
 	bot.want(200, "GET", repo+"/rules/branches/main", nil)
 
 	p := pullStory(t, s, bot, alice, bob, repo)
+	issueStory(t, s, bot, bob, repo)
+	gitStory(t, s, bot, repo)
 	checkStory(t, s, bot, repo, p)
 	bob.want(200, "POST", repo+"/pulls/1/reviews", object{"event": "APPROVE"})
 	bot.want(200, "GET", repo+"/pulls/1/reviews", nil)
@@ -149,9 +153,6 @@ func pullStory(t *testing.T, s *Sandbox, bot, alice, bob client, repo string) st
 	bot.want(204, "DELETE", comment, nil)
 	bot.want(404, "GET", comment, nil)
 	bot.want(200, "GET", repo+"/issues/1", nil)
-	bot.want(201, "POST", repo+"/issues", object{"title": "Drift in prod", "body": "It drifted.", "labels": []string{"drift"}})
-	bot.want(200, "PATCH", repo+"/issues/2", object{"state": "closed"})
-
 	bob.want(200, "POST", repo+"/pulls/1/reviews", object{"event": "APPROVE", "body": "Good."})
 	sha, err := s.Push(Change{Repo: "acme/infra", Branch: "b", As: "alice", Message: "Again", Files: map[string]string{"prod/b.tf": "# b again\n"}})
 	if err != nil {
@@ -168,6 +169,116 @@ func pullStory(t *testing.T, s *Sandbox, bot, alice, bob client, repo string) st
 	})
 	bob.want(200, "PUT", repo+"/pulls/1/reviews/"+id(r)+"/dismissals", object{"message": "Changed my mind."})
 	return sha
+}
+
+// issueStory opens an issue, talks about it and closes it.
+func issueStory(t *testing.T, s *Sandbox, bot, bob client, repo string) {
+	bot.want(201, "POST", repo+"/labels", object{"name": "drift", "color": "d4a72c", "description": "What is deployed differs"})
+	bot.want(422, "POST", repo+"/labels", object{"name": "Drift"})
+	bot.want(200, "GET", repo+"/labels", nil)
+	bot.want(422, "POST", repo+"/issues", object{"title": "Drift in prod", "assignees": []string{"mallory"}})
+	i := bot.want(201, "POST", repo+"/issues", object{"title": "Drift in prod", "body": "It drifted.", "labels": []string{"drift", "new"}, "assignees": []string{"bob"}})
+	issue := repo + "/issues/" + fmt.Sprint(i["number"])
+	if i["pull_request"] != nil || i["assignee"].(object)["login"] != "bob" {
+		t.Errorf("opened %v", i)
+	}
+	bot.want(200, "GET", issue, nil)
+	bot.want(200, "PATCH", issue, object{"title": "Drift in envs/prod", "body": "More of it.", "labels": []string{"drift"}})
+	bot.want(201, "POST", issue+"/assignees", object{"assignees": []string{"alice", "mallory"}})
+	bot.want(200, "DELETE", issue+"/assignees", object{"assignees": []string{"bob"}})
+	bot.want(201, "POST", repo+"/issues/1/assignees", object{"assignees": []string{"alice"}})
+	bot.want(200, "PATCH", repo+"/issues/1", object{"assignees": []string{}})
+	c := bob.want(201, "POST", issue+"/comments", object{"body": "weir drift check"})
+	if !strings.HasSuffix(c["html_url"].(string), "/issues/"+fmt.Sprint(i["number"])+"#issuecomment-"+id(c)) {
+		t.Errorf("the comment is at %v", c["html_url"])
+	}
+	bot.want(200, "GET", issue+"/comments", nil)
+	bot.want(200, "PATCH", issue, object{"state": "closed", "state_reason": "not_planned"})
+	bot.want(200, "PATCH", issue, object{"state": "open"})
+	bot.want(200, "PATCH", issue, object{"state": "closed"})
+	bot.want(422, "PATCH", issue, object{"state": "lost"})
+	bot.want(200, "GET", repo+"/issues?state=all", nil)
+}
+
+// gitStory commits without a checkout.
+func gitStory(t *testing.T, s *Sandbox, bot client, repo string) {
+	main := s.Branch("acme/infra", "main")
+	base := bot.want(200, "GET", repo+"/git/commits/"+main, nil)
+	blob := bot.want(201, "POST", repo+"/git/blobs", object{"content": "AP8=", "encoding": "base64"})
+	tree := bot.want(201, "POST", repo+"/git/trees", object{"base_tree": base["tree"].(object)["sha"], "tree": list{
+		object{"path": "prod/new.tf", "mode": "100644", "type": "blob", "content": "# new\n"},
+		object{"path": "bin", "mode": "100755", "type": "blob", "sha": blob["sha"]},
+		object{"path": "README.md", "mode": "100644", "type": "blob", "sha": nil},
+	}})
+	bot.want(422, "POST", repo+"/git/trees", object{"base_tree": tree["sha"], "tree": list{object{"path": "README.md", "mode": "100644", "type": "blob", "sha": nil}}})
+	c := bot.want(201, "POST", repo+"/git/commits", object{"message": "Adopt", "tree": tree["sha"], "parents": []string{main}})
+	bot.want(404, "GET", repo+"/git/ref/heads/weir/drift/a", nil)
+	bot.want(201, "POST", repo+"/git/refs", object{"ref": "refs/heads/weir/drift/a", "sha": c["sha"]})
+	bot.want(422, "POST", repo+"/git/refs", object{"ref": "refs/heads/weir/drift/a", "sha": c["sha"]})
+	bot.want(200, "GET", repo+"/git/ref/heads/weir/drift/a", nil)
+	if full := bot.want(200, "GET", repo+"/commits/"+c["sha"].(string), nil); full["author"].(object)["login"] != "weir[bot]" {
+		t.Errorf("the commit is by %v", full["author"])
+	}
+	files, err := s.Files("acme/infra", "refs/heads/weir/drift/a")
+	if got := strings.Join(files, " "); err != nil || got != "bin prod/main.tf prod/new.tf" {
+		t.Errorf("the branch holds %s (%v)", got, err)
+	}
+	empty := bot.want(201, "POST", repo+"/git/commits", object{"message": "Revert", "tree": base["tree"].(object)["sha"], "parents": []string{main}})
+	bot.want(422, "PATCH", repo+"/git/refs/heads/weir/drift/a", object{"sha": empty["sha"]})
+	bot.want(200, "PATCH", repo+"/git/refs/heads/weir/drift/a", object{"sha": empty["sha"], "force": true})
+	bot.want(422, "PATCH", repo+"/git/refs/heads/none", object{"sha": empty["sha"]})
+	p := bot.want(201, "POST", repo+"/pulls", object{"title": "Revert", "head": "weir/drift/a", "base": "main"})
+	if p["commits"] != 1.0 || p["changed_files"] != 0.0 {
+		t.Errorf("an empty commit made a pull request of %v commits and %v files", p["commits"], p["changed_files"])
+	}
+	bot.want(204, "DELETE", repo+"/git/refs/heads/weir/drift/a", nil)
+	bot.want(422, "DELETE", repo+"/git/refs/heads/weir/drift/a", nil)
+}
+
+// TestIssuesAreListed holds what GitHub's list can be asked for.
+func TestIssuesAreListed(t *testing.T) {
+	s := start(t, Config{})
+	change(t, s, "b") // 1
+	bot := installation(t, s)
+	for i, title := range []string{"one", "two", "three"} {
+		bot.want(201, "POST", "/repos/acme/infra/issues", object{"title": title, "labels": []string{"drift", title}[:1+i%2]})
+	}
+	must(t, func() error {
+		_, err := s.FileIssue("bob", "acme/infra", NewIssue{Title: "four", Labels: []string{"drift"}, Assignees: []string{"bob"}})
+		return err
+	})
+	must(t, func() error { return s.CloseIssue("alice", "acme/infra", 3) })
+	must(t, func() error { _, err := s.Comment("bob", "acme/infra", 2, "hm"); return err })
+	for query, want := range map[string]string{
+		"":                            "5 4 2 1",
+		"direction=asc":               "1 2 4 5",
+		"state=all":                   "5 4 3 2 1",
+		"state=closed":                "3",
+		"labels=drift&state=all":      "5 4 3 2",
+		"labels=drift,two&state=all":  "3",
+		"labels=none":                 "",
+		"creator=weir[bot]&state=all": "4 3 2",
+		"creator=Bob":                 "5",
+		"assignee=bob":                "5",
+		"assignee=none&labels=drift":  "4 2",
+		"sort=comments&labels=drift":  "2 5 4",
+		"per_page=2&page=2":           "2 1",
+		"since=2100-01-01T00:00:00Z":  "",
+	} {
+		_, body, _ := bot.do("GET", "/repos/acme/infra/issues?"+query, nil)
+		var got []string
+		for _, i := range body.(list) {
+			got = append(got, fmt.Sprint(i.(object)["number"]))
+		}
+		if g := strings.Join(got, " "); g != want {
+			t.Errorf("%q: %s, want %s", query, g, want)
+		}
+	}
+	client{t, s, s.Token("reader")}.want(403, "PATCH", "/repos/acme/infra/issues/2", object{"state": "closed"})
+	if err := s.CloseIssue("reader", "acme/infra", 2); err == nil {
+		t.Error("somebody who may only read closed another's issue")
+	}
+	must(t, func() error { return s.ReopenIssue("alice", "acme/infra", 3) })
 }
 
 // checkStory checks a commit.

@@ -387,8 +387,9 @@ func modernise(v any) {
 }
 
 // forgotten are properties that GitHub describes in most payloads and sends in
-// all: a repository in an edited review, an App in a completed suite.
-var forgotten = regexp.MustCompile(`^/pull_request/(base|head)/repo/\w+$|^/check_suite/app/permissions/merge_queues$`)
+// all: a repository in an edited review, an App in a completed suite, the
+// assignees of an edited issue.
+var forgotten = regexp.MustCompile(`^/issue/assignees?(/\d+)?/user_view_type$|^/pull_request/(base|head)/repo/\w+$|^/check_suite/app/permissions/merge_queues$`)
 
 func (v *hookWitness) check(d Delivery) error {
 	name := "webhook-" + strings.ReplaceAll(d.Event, "_", "-")

@@ -146,13 +146,29 @@ func TestPageShowsChecksAndIssues(t *testing.T) {
 	if got := strings.Join(actions, " "); got != "requested_action rerequested" {
 		t.Errorf("pressing check %d made %q", c.ID, got)
 	}
-	if _, err := s.OpenIssue(bot, "acme/infra", "Drift in prod", "It **drifted**.", []string{"drift"}); err != nil {
+	if _, err := s.OpenIssue(bot, "acme/infra", NewIssue{Title: "Drift in prod", Body: "It **drifted**.", Labels: []string{"drift"}}); err != nil {
 		t.Fatal(err)
 	}
 	_, issue := bob.get("/acme/infra/issues/2")
 	bob.sees(issue, "Drift in prod", "<strong>drifted</strong>")
 	_, issue = bob.post("/acme/infra/pull/2", url.Values{"do": {"comment"}, "body": {"fixed"}})
 	bob.sees(issue, "Drift in prod", "fixed")
+	_, issue = bob.post("/acme/infra/issues/2", url.Values{"do": {"close"}})
+	bob.sees(issue, "closed", "Reopen")
+	_, issue = visit(t, s, "reader").post("/acme/infra/issues/2", url.Values{"do": {"reopen"}})
+	bob.sees(issue, `role="alert"`, "closed")
+	_, issue = bob.post("/acme/infra/issues/2", url.Values{"do": {"reopen"}})
+	bob.sees(issue, "open", "Close")
+	_, issue = bob.post("/acme/infra/issues", url.Values{"title": {"Another"}, "body": {"of *bob's*"}})
+	bob.sees(issue, "Another", "<em>bob", "#3")
+	must(t, func() error {
+		_, err := s.Assign(bot, "acme/infra", 2, true, "alice")
+		return err
+	})
+	_, list := bob.get("/acme/infra/issues")
+	bob.sees(list, "Drift in prod", "Another", "assigned to alice", "1 comments", "drift")
+	_, home := bob.get("/acme/infra")
+	bob.sees(home, "Another", `href="/acme/infra/issues"`)
 }
 
 // TestVisitorBeginsAsSomebodyWhoCanPush looks at the page without having chosen

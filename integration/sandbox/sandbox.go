@@ -20,14 +20,17 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"weir/integration/sandbox/account"
 	"weir/integration/sandbox/checks"
 	"weir/integration/sandbox/gitrepo"
+	"weir/integration/sandbox/graphql"
 	"weir/integration/sandbox/hooks"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/objects"
 	"weir/integration/sandbox/page"
 	"weir/integration/sandbox/people"
 	"weir/integration/sandbox/record"
@@ -52,6 +55,8 @@ type (
 	Edit = record.Edit
 	// Issue is an issue.
 	Issue = record.Issue
+	// NewIssue describes an issue to be opened.
+	NewIssue = record.NewIssue
 	// NewPull describes a pull request to be opened.
 	NewPull = hub.NewPull
 	// Permission is none, read, triage, write, maintain or admin.
@@ -180,7 +185,7 @@ func Start(c Config) (*Sandbox, error) {
 	}
 	s.sender = hooks.New(hooks.Config{Shape: s.shape, AppID: appID, Changed: s.Touch, Log: c.Log})
 	s.OnCall = s.Touch
-	s.api = &rest.API{Hub: s.Hub, Talk: s.Talk, Checks: s.Runs, Hooks: s.sender, Shape: s.shape, Log: c.Log}
+	s.api = &rest.API{Hub: s.Hub, Talk: s.Talk, Checks: s.Runs, Objects: objects.Objects{Hub: s.Hub}, Hooks: s.sender, Shape: s.shape, Log: c.Log}
 	handler := s.handler(site)
 	if c.Middleware != nil {
 		handler = c.Middleware(handler)
@@ -316,6 +321,21 @@ func (s *Sandbox) WaitPull(ctx context.Context, repo string, number int, what st
 	return found, err
 }
 
+// WaitIssue waits for an issue of a repository that fits.
+func (s *Sandbox) WaitIssue(ctx context.Context, repo, what string, fits func(Issue) bool) (Issue, error) {
+	var found Issue
+	err := s.WaitFor(ctx, "an issue of "+repo+": "+what, func() bool {
+		issues, err := s.Issues(repo)
+		at := slices.IndexFunc(issues, fits)
+		if err != nil || at < 0 {
+			return false
+		}
+		found = issues[at]
+		return true
+	})
+	return found, err
+}
+
 // WaitDelivered waits until every event has been delivered, or tried to be.
 func (s *Sandbox) WaitDelivered(ctx context.Context) error {
 	return s.WaitFor(ctx, "deliveries", s.sender.Idle)
@@ -357,7 +377,9 @@ func (s *Sandbox) handler(site http.Handler) http.Handler {
 	root := http.NewServeMux()
 	root.Handle("/api/v3/", http.StripPrefix("/api/v3", s.Wrap(s.api.Route, token, api)))
 	graph := func(*http.Request) string { return "/api/graphql" }
-	root.Handle("POST /api/graphql", s.Wrap(graph, token, http.HandlerFunc(s.api.GraphQL)))
+	root.Handle("POST /api/graphql", s.Wrap(graph, token, &graphql.API{
+		Authenticate: s.Authenticate, Minimize: s.Minimize, Answer: s.api.Answer, Fail: s.api.Fail,
+	}))
 	root.Handle("/", site)
 	git := s.Wrap(gitRoute, token, http.HandlerFunc(s.serveGit))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

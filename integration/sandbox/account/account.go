@@ -71,7 +71,7 @@ func New(app *AppConfig, nextID func() int64) (*Accounts, error) {
 	a.key, a.life = app.Key, cmp.Or(app.TokenLife, time.Hour)
 	a.app = record.App{
 		ID: app.ID, Slug: app.Slug, Owner: *owner, Permissions: permissions, Created: record.Now(),
-		Events: []string{"check_run", "check_suite", "issue_comment", "merge_group", "pull_request", "pull_request_review", "push"},
+		Events: []string{"check_run", "check_suite", "issue_comment", "issues", "merge_group", "pull_request", "pull_request_review", "push"},
 	}
 	a.user(a.app.Bot(), record.KindBot)
 	return a, nil

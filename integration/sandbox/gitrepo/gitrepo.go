@@ -132,9 +132,13 @@ func (r *Repo) git(ctx context.Context, stdin []byte, args ...string) (string, e
 // run starts git with an environment that no configuration of the machine or
 // of its user can reach.
 func run(ctx context.Context, dir string, stdin []byte, args ...string) (string, error) {
+	return runIn(ctx, dir, nil, stdin, args...)
+}
+
+func runIn(ctx context.Context, dir string, extra []string, stdin []byte, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
-	cmd.Env = environment()
+	cmd.Env = append(environment(), extra...)
 	if dir != "" {
 		cmd.Env = append(cmd.Env, "GIT_DIR="+dir)
 	}

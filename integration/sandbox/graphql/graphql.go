@@ -1,4 +1,6 @@
-package rest
+// Package graphql answers, of GitHub's GraphQL API, the one mutation that weir
+// uses.
+package graphql
 
 import (
 	"encoding/json"
@@ -13,6 +15,14 @@ import (
 	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
 )
+
+// API serves /api/graphql.
+type API struct {
+	Authenticate func(header string) (account.Identity, error)
+	Minimize     func(who account.Identity, node, reason string) error
+	Answer       func(w http.ResponseWriter, r *http.Request, body any)
+	Fail         func(w http.ResponseWriter, err error)
+}
 
 // field is a selected field of a GraphQL document.
 type field struct {
@@ -163,34 +173,33 @@ func resolve(v any, variables map[string]any) any {
 
 var classifiers = []string{"ABUSE", "DUPLICATE", "OFF_TOPIC", "OUTDATED", "RESOLVED", "SPAM", "LOW_QUALITY"}
 
-// GraphQL answers /api/graphql.
-func (a *API) GraphQL(w http.ResponseWriter, r *http.Request) {
-	who, err := a.Hub.Authenticate(r.Header.Get("Authorization"))
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	who, err := a.Authenticate(r.Header.Get("Authorization"))
 	if err == nil && who.Kind == account.Anonymous {
 		err = &record.Error{Status: http.StatusUnauthorized, Message: "This endpoint requires you to be authenticated."}
 	}
 	if err != nil {
-		a.fail(w, err)
+		a.Fail(w, err)
 		return
 	}
-	c := &call{Request: r, w: w, who: who}
 	var in struct {
 		Query     string
 		Variables map[string]any
 	}
-	if err := c.read(&in); err != nil {
-		a.fail(w, err)
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 8<<20)).Decode(&in); err != nil {
+		a.Fail(w, &record.Error{Status: http.StatusBadRequest, Message: "Problems parsing JSON"})
 		return
 	}
 	kind, fields, err := parseOperation(in.Query)
 	if err != nil {
-		a.write(w, r, answer{http.StatusOK, shape.Object{"errors": []any{shape.Object{"message": err.Error()}}}})
+		a.Answer(w, r, shape.Object{"errors": []any{shape.Object{"message": err.Error()}}})
 		return
 	}
 	for _, f := range fields {
 		if kind != "mutation" || f.name != "minimizeComment" {
 			message := fmt.Sprintf("Field '%s' doesn't exist on type '%s'", f.name, strings.ToUpper(kind[:1])+kind[1:])
-			a.write(w, r, answer{http.StatusOK, shape.Object{"errors": []any{shape.Object{"message": message, "path": []string{kind, f.name}}}}})
+			a.Answer(w, r, shape.Object{"errors": []any{shape.Object{"message": message, "path": []string{kind, f.name}}}})
 			return
 		}
 	}
@@ -207,7 +216,7 @@ func (a *API) GraphQL(w http.ResponseWriter, r *http.Request) {
 	if len(problems) > 0 {
 		body["errors"] = problems
 	}
-	a.write(w, r, answer{http.StatusOK, body})
+	a.Answer(w, r, body)
 }
 
 func graphType(err error) string {
@@ -229,7 +238,7 @@ func (a *API) minimize(who account.Identity, f field, variables map[string]any) 
 		return nil, &record.Error{Status: http.StatusUnprocessableEntity, Message: "minimizeComment needs a subjectId and a classifier"}
 	}
 	reason := strings.ReplaceAll(strings.ToLower(classifier), "_", "-")
-	if err := a.Talk.Minimize(who, subject, reason); err != nil {
+	if err := a.Minimize(who, subject, reason); err != nil {
 		var e *record.Error
 		if errors.As(err, &e) && e.Status == http.StatusNotFound {
 			return nil, &record.Error{Status: e.Status, Message: fmt.Sprintf("Could not resolve to a node with the global id of '%s'", subject)}

@@ -187,6 +187,12 @@ func (t Tx) IssueView(i *record.Issue) record.Issue { return t.r.issueView(i) }
 // Association is the tie of somebody to the repository.
 func (t Tx) Association(u record.User) string { return t.r.association(u) }
 
+// Assignable returns the account of somebody who can be assigned issues here.
+func (t Tx) Assignable(login string) (record.User, bool) {
+	u, found := t.h.Account(login)
+	return u, found && u.Kind == record.KindUser && t.r.role(u.Login).AtLeast("read")
+}
+
 // Allows says whether an identity may do something in the repository.
 func (t Tx) Allows(who account.Identity, need Need) bool { return t.h.allow(who, t.r, need) == nil }
 

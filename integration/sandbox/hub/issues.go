@@ -19,7 +19,7 @@ func (r *repo) issue(number int) (*record.Issue, error) {
 
 func (r *repo) issueView(i *record.Issue) record.Issue {
 	v := *i
-	v.Repo, v.Labels = r.view(), slices.Clone(i.Labels)
+	v.Repo, v.Labels, v.Assignees = r.view(), slices.Clone(i.Labels), slices.Clone(i.Assignees)
 	return v
 }
 

@@ -120,7 +120,7 @@ func (h *Hub) tellPull(r *repo, p *pull, action string, by record.User) {
 func (h *Hub) pullView(r *repo, p *pull) record.Pull {
 	v := p.Pull
 	v.Repo, v.HeadRepo = r.view(), p.head.view()
-	v.Labels, v.ReviewRequests = slices.Clone(p.Labels), slices.Clone(p.ReviewRequests)
+	v.Labels, v.Assignees, v.ReviewRequests = slices.Clone(p.Labels), slices.Clone(p.Assignees), slices.Clone(p.ReviewRequests)
 	v.Mergeable, v.MergeState = nil, "unknown"
 	if p.State == "open" && p.computed {
 		clean := p.clean

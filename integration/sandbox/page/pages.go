@@ -234,11 +234,39 @@ func (p *Page) issue(v *visit) error {
 	if err != nil {
 		return err
 	}
+	role, err := p.People.Role(v.full, v.me)
+	if err != nil {
+		return err
+	}
 	return p.render(v, "issue.html", fmt.Sprintf("%s · #%d", i.Title, i.Number), struct {
 		record.Issue
-		Page   string
-		Thread []entry
-	}{i, fmt.Sprintf("/%s/issues/%d", v.full, v.number), thread(nil, comments, nil)})
+		Page    string
+		Thread  []entry
+		Role    record.Permission
+		MayEdit bool
+	}{i, fmt.Sprintf("/%s/issues/%d", v.full, v.number), thread(nil, comments, nil), role, role.AtLeast("triage") || strings.EqualFold(i.Author.Login, v.me)})
+}
+
+// issues lists the issues of a repository.
+func (p *Page) issues(v *visit) error {
+	r, err := p.People.Repo(v.full)
+	if err != nil {
+		return err
+	}
+	l, err := p.list(r)
+	if err != nil {
+		return err
+	}
+	return p.render(v, "issues.html", "Issues of "+l.FullName(), l)
+}
+
+// file opens an issue.
+func (p *Page) file(v *visit) error {
+	i, err := p.People.FileIssue(v.me, v.full, record.NewIssue{Title: v.FormValue("title"), Body: strings.ReplaceAll(v.FormValue("body"), "\r\n", "\n")})
+	if err != nil {
+		return v.done(fmt.Sprintf("/%s/issues", v.full), "", err)
+	}
+	return v.redirect(fmt.Sprintf("/%s/issues/%d", v.full, i.Number))
 }
 
 func (p *Page) check(v *visit) error {
@@ -297,9 +325,9 @@ func (p *Page) act(v *visit) error {
 	case "merge", "squash", "rebase":
 		_, err = p.People.Merge(v.me, full, n, do)
 	case "close":
-		err = p.People.ClosePull(v.me, full, n)
+		err = p.closeOrReopen(v, i, p.People.ClosePull, p.People.CloseIssue)
 	case "reopen":
-		err = p.People.ReopenPull(v.me, full, n)
+		err = p.closeOrReopen(v, i, p.People.ReopenPull, p.People.ReopenIssue)
 	case "draft":
 		err = p.People.Draft(v.me, full, n)
 	case "ready":
@@ -308,4 +336,12 @@ func (p *Page) act(v *visit) error {
 		err = &record.Error{Status: http.StatusBadRequest, Message: "There is no such button: " + do}
 	}
 	return v.done(path, anchor, err)
+}
+
+// closeOrReopen does to a pull request the one thing, to an issue the other.
+func (p *Page) closeOrReopen(v *visit, i record.Issue, pull, issue func(as, repo string, number int) error) error {
+	if i.IsPull {
+		return pull(v.me, v.full, v.number)
+	}
+	return issue(v.me, v.full, v.number)
 }

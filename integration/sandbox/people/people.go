@@ -51,6 +51,46 @@ func (s *People) Comment(as, repo string, number int, body string) (record.Comme
 	return s.AddComment(who, repo, number, body)
 }
 
+// FileIssue opens an issue.
+func (s *People) FileIssue(as, repo string, n record.NewIssue) (record.Issue, error) {
+	who, err := s.may(as, repo, "read")
+	if err != nil {
+		return record.Issue{}, err
+	}
+	return s.OpenIssue(who, repo, n)
+}
+
+// CloseIssue closes an issue.
+func (s *People) CloseIssue(as, repo string, number int) error {
+	return s.setIssue(as, repo, number, "closed")
+}
+
+// ReopenIssue opens a closed issue again.
+func (s *People) ReopenIssue(as, repo string, number int) error {
+	return s.setIssue(as, repo, number, "open")
+}
+
+// setIssue lets the author of an issue and people with triage rights pass.
+func (s *People) setIssue(as, repo string, number int, state string) error {
+	i, err := s.Issue(repo, number)
+	if err != nil {
+		return err
+	}
+	if i.IsPull {
+		return record.NotFound()
+	}
+	role := record.Permission("triage")
+	if i.Author.ID == s.User(as).ID {
+		role = "read"
+	}
+	who, err := s.may(as, repo, role)
+	if err != nil {
+		return err
+	}
+	_, err = s.EditIssue(who, repo, number, record.Edit{State: &state})
+	return err
+}
+
 // Review reviews a pull request; state is APPROVE, REQUEST_CHANGES or COMMENT.
 func (s *People) Review(as, repo string, number int, state, body string) (record.Review, error) {
 	who, err := s.may(as, repo, "read")

@@ -61,8 +61,10 @@ const MaxBody = 65536
 
 // Label is a label on an issue or a pull request.
 type Label struct {
-	ID   int64
-	Name string
+	ID          int64
+	Name        string
+	Color       string // six hexadecimal digits
+	Description string
 }
 
 // Issue is an issue, or what a pull request shares with one.
@@ -81,6 +83,10 @@ type Issue struct {
 	Closed   time.Time // zero while open
 	IsPull   bool
 	Draft    bool
+
+	Assignees   []User
+	ClosedBy    User   // of an issue, not of a pull request
+	StateReason string // completed, not_planned, reopened or ""
 	// Association of the author with the repository.
 	Association string
 }
@@ -114,6 +120,16 @@ type Pull struct {
 // field stays as it is.
 type Edit struct {
 	Title, Body, State, Base *string
+
+	// Of issues alone.
+	StateReason       *string `json:"state_reason"`
+	Labels, Assignees *[]string
+}
+
+// NewIssue describes an issue to be opened.
+type NewIssue struct {
+	Title, Body       string
+	Labels, Assignees []string
 }
 
 // Comment is a comment on an issue or a pull request.
@@ -121,6 +137,7 @@ type Comment struct {
 	ID        int64
 	Repo      Repo
 	Number    int
+	OnPull    bool // whether that is a pull request
 	Author    User
 	App       int64 // that wrote it; 0 for a person
 	Body      string
@@ -296,6 +313,7 @@ type Event struct {
 	Push      *Push
 	Group     *Group
 	Label     *Label
+	Assignee  *User
 	Installed *Installation
 	Repos     []Repo // installation
 

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"weir/integration/sandbox/checks"
@@ -148,7 +149,17 @@ func (a *API) commit(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(a.Shape().Commit(r, info))
+	return ok(a.commitOf(r, info))
+}
+
+// commitOf is a commit with the account that its author's address belongs to.
+func (a *API) commitOf(r record.Repo, info gitrepo.Info) shape.Object {
+	o := a.Shape().Commit(r, info)
+	_, login, _ := strings.Cut(strings.TrimSuffix(info.Author.Email, "@users.noreply.github.com"), "+")
+	if u, found := a.Hub.Account(login); found && u.Email() == info.Author.Email {
+		o["author"], o["committer"] = a.Shape().User(u), a.Shape().User(u)
+	}
+	return o
 }
 
 // lookUp returns a commit by any name for it, or a 422.

@@ -93,7 +93,7 @@ func (a *API) pullCommits(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(list(page(a, c, commits[:min(len(commits), 250)]), func(i gitrepo.Info) shape.Object { return a.Shape().Commit(p.Repo, i) }))
+	return ok(list(page(a, c, commits[:min(len(commits), 250)]), func(i gitrepo.Info) shape.Object { return a.commitOf(p.Repo, i) }))
 }
 
 func (a *API) pullFiles(c *call) (answer, error) {

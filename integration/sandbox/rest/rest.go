@@ -1,5 +1,4 @@
-// Package rest answers GitHub's REST API, and of its GraphQL API the one
-// mutation that weir uses, over a hub.
+// Package rest answers GitHub's REST API over a hub.
 package rest
 
 import (
@@ -19,6 +18,7 @@ import (
 	"weir/integration/sandbox/checks"
 	"weir/integration/sandbox/hooks"
 	"weir/integration/sandbox/hub"
+	"weir/integration/sandbox/objects"
 	"weir/integration/sandbox/record"
 	"weir/integration/sandbox/shape"
 	"weir/integration/sandbox/talk"
@@ -26,12 +26,13 @@ import (
 
 // API serves the REST API below its root: /repos/…, /app, and so on.
 type API struct {
-	Hub    *hub.Hub
-	Talk   *talk.Talk
-	Checks *checks.Runs
-	Hooks  *hooks.Sender
-	Shape  func() shape.Shaper
-	Log    *slog.Logger
+	Hub     *hub.Hub
+	Talk    *talk.Talk
+	Checks  *checks.Runs
+	Objects objects.Objects
+	Hooks   *hooks.Sender
+	Shape   func() shape.Shaper
+	Log     *slog.Logger
 
 	mux *http.ServeMux
 }
@@ -167,6 +168,14 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, result answer) {
 	w.WriteHeader(result.status)
 	_, _ = w.Write(body) // the client may be gone
 }
+
+// Answer writes a body as an answer of the API's.
+func (a *API) Answer(w http.ResponseWriter, r *http.Request, body any) {
+	a.write(w, r, answer{http.StatusOK, body})
+}
+
+// Fail answers with an error as GitHub words it.
+func (a *API) Fail(w http.ResponseWriter, err error) { a.fail(w, err) }
 
 // limits tells of a rate limit that nobody has used yet: traffic has rules for
 // one that is used up.

@@ -1,56 +1,12 @@
 package rest
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
 
 	"weir/integration/sandbox/record"
 )
-
-func (a *API) issue(c *call) (answer, error) {
-	n, err := c.number("number")
-	if err != nil {
-		return answer{}, err
-	}
-	i, err := a.Hub.Issue(c.repo, n)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.Shape().Issue(i))
-}
-
-func (a *API) openIssue(c *call) (answer, error) {
-	var in struct {
-		Title, Body string
-		Labels      []string
-	}
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
-	i, err := a.Talk.OpenIssue(c.who, c.repo, in.Title, in.Body, in.Labels)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{http.StatusCreated, a.Shape().Issue(i)}, nil
-}
-
-func (a *API) editIssue(c *call) (answer, error) {
-	n, err := c.number("number")
-	if err != nil {
-		return answer{}, err
-	}
-	var in record.Edit
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
-	i, err := a.Talk.EditIssue(c.repo, n, in)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.Shape().Issue(i))
-}
 
 // comments lists the oldest first; since leaves out what was not updated
 // after it.
@@ -159,57 +115,4 @@ func (a *API) react(c *call) (answer, error) {
 		status = http.StatusCreated
 	}
 	return answer{status, a.Shape().Reaction(r)}, nil
-}
-
-func (a *API) labels(c *call) (answer, error) {
-	n, err := c.number("number")
-	if err != nil {
-		return answer{}, err
-	}
-	i, err := a.Hub.Issue(c.repo, n)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.Shape().Labels(i.Repo, page(a, c, i.Labels)))
-}
-
-// addLabels takes both forms that GitHub takes: a list, or an object with one.
-func (a *API) addLabels(c *call) (answer, error) {
-	n, err := c.number("number")
-	if err != nil {
-		return answer{}, err
-	}
-	var raw json.RawMessage
-	if err := c.read(&raw); err != nil {
-		return answer{}, err
-	}
-	var names []string
-	if json.Unmarshal(raw, &names) != nil {
-		var in struct{ Labels []string }
-		if json.Unmarshal(raw, &in) != nil {
-			return answer{}, &record.Error{Status: http.StatusUnprocessableEntity, Message: "Invalid request."}
-		}
-		names = in.Labels
-	}
-	return a.changedLabels(c, func() ([]record.Label, error) { return a.Talk.AddLabels(c.who, c.repo, n, names...) })
-}
-
-func (a *API) removeLabel(c *call) (answer, error) {
-	n, err := c.number("number")
-	if err != nil {
-		return answer{}, err
-	}
-	return a.changedLabels(c, func() ([]record.Label, error) { return a.Talk.RemoveLabel(c.who, c.repo, n, c.PathValue("name")) })
-}
-
-func (a *API) changedLabels(c *call, change func() ([]record.Label, error)) (answer, error) {
-	r, err := a.Hub.Repo(c.repo)
-	if err != nil {
-		return answer{}, err
-	}
-	labels, err := change()
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.Shape().Labels(r, labels))
 }

@@ -24,6 +24,8 @@ func (s Shaper) Payload(e record.Event) Object {
 	switch e.Name {
 	case "pull_request":
 		s.pullPayload(o, e)
+	case "issues":
+		s.issuePayload(o, e)
 	case "issue_comment":
 		o["issue"], o["comment"] = s.Issue(*e.Issue), s.Comment(*e.Comment)
 		if e.Changes.Body != nil {
@@ -71,21 +73,43 @@ func (s Shaper) Payload(e record.Event) Object {
 	return o
 }
 
+func (s Shaper) issuePayload(o Object, e record.Event) {
+	o["issue"] = s.Issue(*e.Issue)
+	if e.Label != nil {
+		o["label"] = s.Label(e.Repo, *e.Label)
+	}
+	if e.Assignee != nil {
+		o["assignee"] = s.User(*e.Assignee)
+	}
+	if e.Action == "edited" {
+		o["changes"] = changed(e.Changes)
+	}
+}
+
+// changed is what title and body were before.
+func changed(c record.Changes) Object {
+	changes := Object{}
+	for key, old := range map[string]*string{"title": c.Title, "body": c.Body} {
+		if old != nil {
+			changes[key] = Object{"from": *old}
+		}
+	}
+	return changes
+}
+
 func (s Shaper) pullPayload(o Object, e record.Event) {
 	o["number"], o["pull_request"] = e.Pull.Number, s.hookPull(s.Pull(*e.Pull))
 	if e.Label != nil {
 		o["label"] = s.Label(e.Repo, *e.Label)
 	}
+	if e.Assignee != nil {
+		o["assignee"] = s.User(*e.Assignee)
+	}
 	switch e.Action {
 	case "synchronize":
 		o["before"], o["after"] = e.Before, e.After
 	case "edited":
-		changes := Object{}
-		for key, old := range map[string]*string{"title": e.Changes.Title, "body": e.Changes.Body} {
-			if old != nil {
-				changes[key] = Object{"from": *old}
-			}
-		}
+		changes := changed(e.Changes)
 		if e.Changes.BaseRef != nil {
 			changes["base"] = Object{"ref": Object{"from": *e.Changes.BaseRef}, "sha": Object{"from": *e.Changes.BaseSHA}}
 		}

@@ -118,7 +118,7 @@ func (s Shaper) repoWeb(r record.Repo) string { return s.Web + "/" + r.FullName(
 func (s Shaper) Label(r record.Repo, l record.Label) Object {
 	return Object{
 		"id": l.ID, "node_id": node("LA_", l.ID), "url": s.repoAPI(r) + "/labels/" + url.PathEscape(l.Name), "name": l.Name,
-		"color": "ededed", "default": false, "description": "",
+		"color": l.Color, "default": false, "description": orNull(l.Description),
 	}
 }
 
@@ -138,15 +138,12 @@ func (s Shaper) SimplePull(p record.Pull) Object {
 	web := s.PullPage(p.Repo, p.Number)
 	statuses := s.repoAPI(p.HeadRepo) + "/statuses/" + p.HeadSHA
 	link := func(href string) Object { return Object{"href": href} }
-	reviewers := []Object{}
-	for _, u := range p.ReviewRequests {
-		reviewers = append(reviewers, s.User(u))
-	}
+	assignee, assignees := s.assignees(p.Assignees)
 	return Object{
 		"url": api, "id": p.PullID, "node_id": node("PR_", p.PullID), "html_url": web, "diff_url": web + ".diff", "patch_url": web + ".patch", "issue_url": issue,
 		"number": p.Number, "state": p.State, "locked": false, "title": p.Title, "user": s.User(p.Author), "body": orNull(p.Body),
 		"created_at": Time(p.Created), "updated_at": Time(p.Updated), "closed_at": Time(p.Closed), "merged_at": Time(p.MergedAt), "merge_commit_sha": orNull(p.MergeSHA),
-		"assignee": nil, "assignees": []any{}, "requested_reviewers": reviewers, "requested_teams": []any{}, "labels": s.Labels(p.Repo, p.Labels), "milestone": nil,
+		"assignee": assignee, "assignees": assignees, "requested_reviewers": s.users(p.ReviewRequests), "requested_teams": []any{}, "labels": s.Labels(p.Repo, p.Labels), "milestone": nil,
 		"draft": p.Draft, "commits_url": api + "/commits", "review_comments_url": api + "/comments", "review_comment_url": s.repoAPI(p.Repo) + "/pulls/comments{/number}",
 		"comments_url": issue + "/comments", "statuses_url": statuses,
 		"head": s.side(p.HeadRepo, p.HeadRef, p.HeadSHA), "base": s.side(p.Repo, p.BaseRef, p.BaseSHA),
@@ -156,6 +153,22 @@ func (s Shaper) SimplePull(p record.Pull) Object {
 		},
 		"author_association": p.Association, "auto_merge": nil, "active_lock_reason": nil,
 	}
+}
+
+func (s Shaper) users(users []record.User) []Object {
+	list := []Object{}
+	for _, u := range users {
+		list = append(list, s.User(u))
+	}
+	return list
+}
+
+// assignees are the first of them, or null, and all.
+func (s Shaper) assignees(users []record.User) (any, []Object) {
+	if len(users) == 0 {
+		return nil, []Object{}
+	}
+	return s.User(users[0]), s.users(users)
 }
 
 func (s Shaper) side(r record.Repo, ref, sha string) Object {
@@ -187,12 +200,13 @@ func (s Shaper) PullPage(r record.Repo, number int) string {
 func (s Shaper) Issue(i record.Issue) Object {
 	api := fmt.Sprintf("%s/issues/%d", s.repoAPI(i.Repo), i.Number)
 	web := fmt.Sprintf("%s/issues/%d", s.repoWeb(i.Repo), i.Number)
+	assignee, assignees := s.assignees(i.Assignees)
 	o := Object{
 		"url": api, "repository_url": s.repoAPI(i.Repo), "labels_url": api + "/labels{/name}", "comments_url": api + "/comments", "events_url": api + "/events",
 		"html_url": web, "id": i.ID, "node_id": node("I_", i.ID), "number": i.Number, "title": i.Title, "user": s.User(i.Author), "labels": s.Labels(i.Repo, i.Labels),
-		"state": i.State, "locked": false, "assignee": nil, "assignees": []any{}, "milestone": nil, "comments": i.Comments,
+		"state": i.State, "locked": false, "assignee": assignee, "assignees": assignees, "milestone": nil, "comments": i.Comments,
 		"created_at": Time(i.Created), "updated_at": Time(i.Updated), "closed_at": Time(i.Closed), "author_association": cmp.Or(i.Association, "NONE"), "active_lock_reason": nil,
-		"body": orNull(i.Body), "reactions": s.reactions(api, nil), "timeline_url": api + "/timeline", "performed_via_github_app": nil, "state_reason": nil,
+		"body": orNull(i.Body), "reactions": s.reactions(api, nil), "timeline_url": api + "/timeline", "performed_via_github_app": nil, "state_reason": orNull(i.StateReason),
 	}
 	if i.IsPull {
 		pull := s.PullPage(i.Repo, i.Number)
@@ -219,8 +233,12 @@ func (s Shaper) reactions(api string, all []record.Reaction) Object {
 // Comment is a comment on an issue or a pull request.
 func (s Shaper) Comment(c record.Comment) Object {
 	api := fmt.Sprintf("%s/issues/comments/%d", s.repoAPI(c.Repo), c.ID)
+	web := fmt.Sprintf("%s/issues/%d", s.repoWeb(c.Repo), c.Number)
+	if c.OnPull {
+		web = s.PullPage(c.Repo, c.Number)
+	}
 	return Object{
-		"url": api, "html_url": fmt.Sprintf("%s#issuecomment-%d", s.PullPage(c.Repo, c.Number), c.ID),
+		"url": api, "html_url": fmt.Sprintf("%s#issuecomment-%d", web, c.ID),
 		"issue_url": fmt.Sprintf("%s/issues/%d", s.repoAPI(c.Repo), c.Number), "id": c.ID, "node_id": c.NodeID(), "user": s.User(c.Author),
 		"created_at": Time(c.Created), "updated_at": Time(c.Updated), "author_association": cmp.Or(c.Association, "NONE"), "body": c.Body,
 		"reactions": s.reactions(api, c.Reactions), "performed_via_github_app": nil,

@@ -11,6 +11,9 @@ import (
 	"weir/integration/sandbox/record"
 )
 
+// mostAssignees is GitHub's limit for one issue.
+const mostAssignees = 10
+
 // Issues returns the issues of a repository (not the pull requests), by number.
 func (t *Talk) Issues(full string) ([]record.Issue, error) {
 	var all []record.Issue
@@ -23,115 +26,175 @@ func (t *Talk) Issues(full string) ([]record.Issue, error) {
 	return all, err
 }
 
-// OpenIssue opens an issue.
-func (t *Talk) OpenIssue(who account.Identity, full, title, body string, labels []string) (record.Issue, error) {
+// OpenIssue opens an issue. Labels that the repository does not have are made.
+func (t *Talk) OpenIssue(who account.Identity, full string, n record.NewIssue) (record.Issue, error) {
 	var opened record.Issue
 	err := t.hub.Do(full, func(tx hub.Tx) error {
-		if title == "" {
-			return record.Invalid("Issue", "title", "missing_field", "")
+		if err := checkIssue(n.Title, n.Body); err != nil {
+			return err
 		}
-		if utf8.RuneCountInString(body) > record.MaxBody {
-			return record.Invalid("Issue", "body", "custom", "body is too long (maximum is 65536 characters)")
+		var assignees []record.User
+		for _, login := range n.Assignees {
+			u, ok := tx.Assignable(login)
+			if !ok || len(n.Assignees) > mostAssignees {
+				return record.Invalid("Issue", "assignees", "invalid", "")
+			}
+			assignees = append(assignees, u)
 		}
-		i := &record.Issue{Title: title, Body: body, Author: who.User, State: "open", Association: tx.Association(who.User), Created: record.Now(), Updated: record.Now()}
-		for _, name := range labels {
-			i.Labels = append(i.Labels, t.label(tx, name))
-		}
+		i := &record.Issue{Title: n.Title, Body: n.Body, Author: who.User, State: "open", Association: tx.Association(who.User), Created: record.Now(), Updated: record.Now()}
 		tx.AddIssue(i)
+		tellIssue(tx, i, record.Event{Action: "opened", Sender: who.User})
+		t.setLabels(tx, i, n.Labels, who.User)
+		assign(tx, i, assignees, who.User)
 		opened = tx.IssueView(i)
 		return nil
 	})
 	return opened, err
 }
 
-// EditIssue edits an issue, which may close or reopen it.
-func (t *Talk) EditIssue(full string, number int, e record.Edit) (record.Issue, error) {
+func checkIssue(title, body string) error {
+	switch {
+	case strings.TrimSpace(title) == "":
+		return record.Invalid("Issue", "title", "missing_field", "")
+	case utf8.RuneCountInString(title) > 256:
+		return record.Invalid("Issue", "title", "custom", "title is too long (maximum is 256 characters)")
+	case utf8.RuneCountInString(body) > record.MaxBody:
+		return record.Invalid("Issue", "body", "custom", "body is too long (maximum is 65536 characters)")
+	}
+	return nil
+}
+
+// tellIssue tells of an issue; of a pull request the hub does.
+func tellIssue(tx hub.Tx, i *record.Issue, e record.Event) {
+	if i.IsPull {
+		return
+	}
+	v := tx.IssueView(i)
+	e.Name, e.Issue = "issues", &v
+	tx.Emit(e)
+}
+
+// EditIssue edits an issue, which may close or reopen it. Of a pull request it
+// changes labels and assignees alone. Those who cannot be assigned are left
+// out, as GitHub leaves them out.
+func (t *Talk) EditIssue(who account.Identity, full string, number int, e record.Edit) (record.Issue, error) {
 	var edited record.Issue
 	err := t.hub.Do(full, func(tx hub.Tx) error {
 		i, err := tx.Issue(number)
-		if err != nil || i.IsPull {
-			return record.NotFound()
+		if err != nil {
+			return err
 		}
-		if e.Title != nil {
-			i.Title = *e.Title
-		}
-		if e.Body != nil {
-			i.Body = *e.Body
-		}
-		if e.State != nil && *e.State != i.State {
-			i.State, i.Closed = *e.State, record.Now()
-			if i.State == "open" {
-				i.Closed = time.Time{}
+		if !i.IsPull {
+			if err := rewrite(tx, i, e, who.User); err != nil {
+				return err
 			}
 		}
-		i.Updated = record.Now()
+		if e.Labels != nil {
+			t.setLabels(tx, i, *e.Labels, who.User)
+		}
+		if e.Assignees != nil {
+			var wanted []record.User
+			for _, login := range *e.Assignees {
+				if u, ok := tx.Assignable(login); ok {
+					wanted = append(wanted, u)
+				}
+			}
+			assign(tx, i, wanted, who.User)
+		}
 		edited = tx.IssueView(i)
 		return nil
 	})
 	return edited, err
 }
 
-// AddLabels puts labels on a pull request or an issue and returns all of its
-// labels. A label that the repository does not have is made.
-func (t *Talk) AddLabels(who account.Identity, full string, number int, names ...string) ([]record.Label, error) {
-	return t.relabel(full, number, func(tx hub.Tx, i *record.Issue) error {
-		for _, name := range names {
-			if slices.ContainsFunc(i.Labels, named(name)) {
-				continue
-			}
-			label := t.label(tx, name)
-			i.Labels = append(i.Labels, label)
-			tellLabel(tx, i, "labeled", label, who.User)
-		}
+// rewrite changes what an issue says, and whether it is open.
+func rewrite(tx hub.Tx, i *record.Issue, e record.Edit, by record.User) error {
+	title, body, old := i.Title, i.Body, *i
+	var changes record.Changes
+	if e.Title != nil && *e.Title != title {
+		title, changes.Title = *e.Title, &old.Title
+	}
+	if e.Body != nil && *e.Body != body {
+		body, changes.Body = *e.Body, &old.Body
+	}
+	if err := checkIssue(title, body); err != nil {
+		return err
+	}
+	if e.State != nil && *e.State != "open" && *e.State != "closed" {
+		return record.Invalid("Issue", "state", "invalid", "")
+	}
+	if changes != (record.Changes{}) {
+		i.Title, i.Body, i.Updated = title, body, record.Now()
+		tellIssue(tx, i, record.Event{Action: "edited", Sender: by, Changes: changes})
+	}
+	if e.State == nil || *e.State == i.State {
 		return nil
-	})
+	}
+	i.State, i.Updated = *e.State, record.Now()
+	action := "closed"
+	if i.State == "open" {
+		action, i.StateReason, i.Closed, i.ClosedBy = "reopened", "reopened", time.Time{}, record.User{}
+	} else {
+		i.StateReason, i.Closed, i.ClosedBy = "completed", i.Updated, by
+		if e.StateReason != nil {
+			i.StateReason = *e.StateReason
+		}
+	}
+	tellIssue(tx, i, record.Event{Action: action, Sender: by})
+	return nil
 }
 
-// RemoveLabel takes a label off and returns those that are left.
-func (t *Talk) RemoveLabel(who account.Identity, full string, number int, name string) ([]record.Label, error) {
-	return t.relabel(full, number, func(tx hub.Tx, i *record.Issue) error {
-		at := slices.IndexFunc(i.Labels, named(name))
-		if at < 0 {
-			return &record.Error{Status: 404, Message: "Label does not exist"}
-		}
-		label := i.Labels[at]
-		i.Labels = slices.Delete(slices.Clone(i.Labels), at, at+1)
-		tellLabel(tx, i, "unlabeled", label, who.User)
-		return nil
-	})
-}
-
-func (t *Talk) relabel(full string, number int, f func(hub.Tx, *record.Issue) error) ([]record.Label, error) {
-	var after []record.Label
+// Assign assigns people to an issue or a pull request, or with on being false
+// takes them off. Those who cannot be assigned are left out.
+func (t *Talk) Assign(who account.Identity, full string, number int, on bool, logins ...string) (record.Issue, error) {
+	var after record.Issue
 	err := t.hub.Do(full, func(tx hub.Tx) error {
 		i, err := tx.Issue(number)
 		if err != nil {
 			return err
 		}
-		err = f(tx, i)
-		after = slices.Clone(i.Labels)
-		return err
+		wanted := slices.Clone(i.Assignees)
+		for _, login := range logins {
+			same := func(u record.User) bool { return strings.EqualFold(u.Login, login) }
+			u, ok := tx.Assignable(login)
+			switch {
+			case !on:
+				wanted = slices.DeleteFunc(wanted, same)
+			case ok && !slices.ContainsFunc(wanted, same) && len(wanted) < mostAssignees:
+				wanted = append(wanted, u)
+			}
+		}
+		assign(tx, i, wanted, who.User)
+		after = tx.IssueView(i)
+		return nil
 	})
 	return after, err
 }
 
-func named(name string) func(record.Label) bool {
-	return func(l record.Label) bool { return strings.EqualFold(l.Name, name) }
-}
-
-// label returns a label of the repository's, which is made where there is none.
-func (t *Talk) label(tx hub.Tx, name string) record.Label {
-	r := tx.Repo().ID
-	if at := slices.IndexFunc(t.labels[r], named(name)); at >= 0 {
-		return t.labels[r][at]
+// assign makes these, and nobody else, the assignees.
+func assign(tx hub.Tx, i *record.Issue, wanted []record.User, by record.User) {
+	has := func(list []record.User, u record.User) bool {
+		return slices.ContainsFunc(list, func(o record.User) bool { return o.ID == u.ID })
 	}
-	l := record.Label{ID: tx.ID(), Name: name}
-	t.labels[r] = append(t.labels[r], l)
-	return l
-}
-
-func tellLabel(tx hub.Tx, i *record.Issue, action string, l record.Label, by record.User) {
-	if p, isPull := tx.Pull(i.Number); isPull {
-		tx.Emit(record.Event{Name: "pull_request", Action: action, Sender: by, Pull: &p, Label: &l})
+	before := i.Assignees
+	i.Assignees = wanted
+	tell := func(action string, u record.User) {
+		i.Updated = record.Now()
+		e := record.Event{Action: action, Sender: by, Assignee: &u}
+		if p, isPull := tx.Pull(i.Number); isPull {
+			e.Name, e.Pull = "pull_request", &p
+			tx.Emit(e)
+		}
+		tellIssue(tx, i, e)
+	}
+	for _, u := range before {
+		if !has(wanted, u) {
+			tell("unassigned", u)
+		}
+	}
+	for _, u := range wanted {
+		if !has(before, u) {
+			tell("assigned", u)
+		}
 	}
 }

@@ -38,7 +38,7 @@ func (t *Talk) AddComment(who account.Identity, full string, number int, body st
 		}
 		r := tx.Repo()
 		c := &record.Comment{
-			ID: tx.ID(), Repo: r, Number: number, Author: who.User, App: who.App, Body: body,
+			ID: tx.ID(), Repo: r, Number: number, OnPull: i.IsPull, Author: who.User, App: who.App, Body: body,
 			Created: record.Now(), Updated: record.Now(), Association: tx.Association(who.User),
 		}
 		t.comments[r.ID] = append(t.comments[r.ID], c)
