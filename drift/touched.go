@@ -1,0 +1,78 @@
+package drift
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"slices"
+
+	"weir/drift/kind"
+	"weir/planner/checkout"
+	"weir/planner/project"
+	"weir/planner/project/blocks"
+)
+
+// touched fills in which blocks of a project commits changed: touches[i] is of
+// commits[i], which are all that touched its files before s.head, the newest
+// first, as Commits lists them. It returns the versions that the project's
+// module calls ask for now. What cannot be found out is left nil, which is no
+// error: an error is that of ctx.
+func (s *survey) touched(ctx context.Context, p project.Project, commits []checkout.Commit, touches []kind.Touch) (map[string]string, error) {
+	now, ok := s.code(ctx, p)
+	if !ok {
+		return nil, context.Cause(ctx)
+	}
+	var r blocks.Reader
+	modules := r.Versions(p, now)
+	for i, c := range commits {
+		reads := slices.DeleteFunc(slices.Clone(c.Files), func(name string) bool { return !blocks.Reads(p, name) })
+		before := map[string][]byte{}
+		if c.Parent != "" && len(reads) > 0 {
+			var err error
+			if before, err = s.Checkouts.Files(ctx, s.job.Repo, c.Parent, reads...); err != nil {
+				s.Log.Warn("cannot read what commits changed", "repo", s.job.Repo, "project", p.ID(), "commit", c.ID, "err", err)
+				return modules, context.Cause(ctx)
+			}
+		}
+		touches[i].Blocks = r.Changed(blocks.Change{Project: p, Files: c.Files, Before: before, After: now})
+		// No commit between this one and the next of the list changed the
+		// project, so that what was before is what that one came to.
+		for _, name := range reads {
+			if data, existed := before[name]; existed {
+				now[name] = data
+			} else {
+				delete(now, name)
+			}
+		}
+	}
+	return modules, context.Cause(ctx)
+}
+
+// code reads the files of a project that blocks are found in, as they stand in
+// s.head. It reports false where that is not possible, or where one of them is
+// a symbolic link: what that shows may change without it.
+func (s *survey) code(ctx context.Context, p project.Project) (map[string][]byte, bool) {
+	names, err := s.Checkouts.List(ctx, s.job.Repo, s.head)
+	if err != nil {
+		s.Log.Warn("cannot list the code", "repo", s.job.Repo, "project", p.ID(), "err", err)
+		return nil, false
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !blocks.Reads(p, name) })
+	root, err := os.OpenRoot(s.co.Root)
+	if err != nil {
+		s.Log.Warn("cannot read the code", "repo", s.job.Repo, "project", p.ID(), "err", err)
+		return nil, false
+	}
+	defer root.Close() // nothing was written
+	for _, name := range names {
+		if info, err := root.Lstat(name); err != nil || info.Mode()&fs.ModeSymlink != 0 {
+			return nil, false
+		}
+	}
+	files, err := s.Checkouts.Files(ctx, s.job.Repo, s.head, names...)
+	if err != nil {
+		s.Log.Warn("cannot read the code", "repo", s.job.Repo, "project", p.ID(), "err", err)
+		return nil, false
+	}
+	return files, true
+}
