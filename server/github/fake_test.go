@@ -35,10 +35,11 @@ type host struct {
 	lists    map[string][]any        // paged, by path below the repository
 	objects  map[string]http.Handler // by method and path below the repository
 	graph    func(query string) (int, any)
-	noUsers  bool                        // GitHub tells nobody who they are
-	noLast   bool                        // Link headers name the next page alone
-	folded   []string                    // queries of GraphQL
-	silent   map[string]http.HandlerFunc // before everything else, like objects
+	more     func(w http.ResponseWriter, r *http.Request, path string, body map[string]any) bool // before what is built in; false: not served
+	noUsers  bool                                                                                // GitHub tells nobody who they are
+	noLast   bool                                                                                // Link headers name the next page alone
+	folded   []string                                                                            // queries of GraphQL
+	silent   map[string]http.HandlerFunc                                                         // before everything else, like objects
 
 	// fault is asked before a request is answered; with after it is let
 	// happen first. It returns how to answer instead, nil for as usual.
@@ -156,6 +157,9 @@ func (h *host) serve(w http.ResponseWriter, r *http.Request, path string) {
 	var body map[string]any
 	if b, _ := io.ReadAll(r.Body); len(b) > 0 {
 		_ = json.Unmarshal(b, &body)
+	}
+	if h.more != nil && h.more(w, r, path, body) {
+		return
 	}
 	text, _ := body["body"].(string)
 	key := r.Method + " " + path
