@@ -120,6 +120,7 @@ func TestOneFile(t *testing.T) {
 		"an experiment":       {"", "terraform {\n  experiments = [x]\n}\n", unknown},
 		"a block from later":  {"", "novel \"a\" {\n}\n", unknown},
 		"it was broken":       {"resource \"a\" {\n", "", unknown},
+		"not of Terraform":    {"a = 1\n", "", unknown},
 		"it is broken":        {"", "locals {\n  a = [\n}\n", unknown},
 		"moved":               {"", "moved {\n  from = a.b\n  to   = module.c[\"x\"].a.b[0]\n}\n", "a.b\nmodule.c.a.b\n"},
 		"removed":             {"", "removed {\n  from = a.b\n  lifecycle {\n    destroy = false\n  }\n}\n", "a.b\n"},

@@ -87,6 +87,8 @@ func parse(name string, data []byte, variables bool) *file {
 		bodies, attributes, ok = parseJSON(name, data, variables)
 	} else {
 		bodies, attributes, ok = parseNative(name, data)
+		// Terraform takes only one of them.
+		ok = ok && (variables && bodies == nil || !variables && attributes == nil)
 	}
 	if !ok {
 		return nil
@@ -95,6 +97,9 @@ func parse(name string, data []byte, variables bool) *file {
 	if variables {
 		f.variables = map[string]string{}
 		for _, a := range attributes {
+			if !isName(a.name) {
+				return nil
+			}
 			f.variables[a.name] = a.print
 		}
 		return f
@@ -190,8 +195,8 @@ func join(items []item, without ...string) string {
 func (f *file) add(b body) {
 	address := strings.Join(b.labels, ".")
 	two, one := len(b.labels) == 2, len(b.labels) == 1
-	one = one && identifier.MatchString(address)
-	two = two && identifier.MatchString(b.labels[0]) && identifier.MatchString(b.labels[1])
+	one = one && isName(address)
+	two = two && isName(b.labels[0]) && isName(b.labels[1])
 	switch {
 	case b.kind == "resource" && two:
 		f.block(address, join(b.items))
@@ -207,7 +212,7 @@ func (f *file) add(b body) {
 	case b.kind == "module" && one:
 		f.block("module."+address, join(b.items))
 		f.call(b)
-	case b.kind == "locals":
+	case b.kind == "locals" && !slices.ContainsFunc(b.items, func(i item) bool { return !isName(i.name) }):
 		for _, i := range b.items {
 			f.block("local."+i.name, i.print)
 		}
@@ -225,6 +230,10 @@ func (f *file) add(b body) {
 }
 
 var identifier = regexp.MustCompile(`^[\p{L}\p{N}_-]+$`)
+
+// isName reports whether a text is a name as it can stand in an address. The
+// bound keeps addresses short, of which there may be many.
+func isName(text string) bool { return len(text) <= 200 && identifier.MatchString(text) }
 
 func (f *file) block(address, text string) {
 	f.blocks = append(f.blocks, block{key: address, names: []string{address}, print: text, refs: refers(text)})

@@ -47,9 +47,9 @@ func (t tokens) items(b *hclsyntax.Body, end int) []item {
 		}
 		return cmp.Compare(a.name, b.name)
 	})
-	items := make([]item, len(starts))
-	for i, s := range starts {
-		items[i] = s.item
+	var items []item
+	for _, s := range starts {
+		items = append(items, s.item)
 	}
 	return items
 }
@@ -135,7 +135,7 @@ func spoken(items []item) []string {
 			_, text, _ = strings.Cut(strings.ReplaceAll(text, "\x00", ""), "=")
 		}
 		address := withoutKeys(text)
-		if !plain.MatchString(address) {
+		if len(address) > maxPath || !plain.MatchString(address) {
 			return nil
 		}
 		names = append(names, address)
