@@ -68,7 +68,7 @@ func (k *tracker) serve(w http.ResponseWriter, r *http.Request, path string, bod
 		k.labels = append(k.labels, body["name"].(string))
 		answer(w, http.StatusCreated, body)
 	case r.Method == http.MethodPost && path == "issues":
-		assignees, _ := body["assignees"].([]any)
+		assignees := seq(body["assignees"])
 		for _, a := range assignees {
 			if !slices.Contains(k.people, a.(string)) {
 				refuse(w, http.StatusUnprocessableEntity, "Validation Failed")
@@ -76,7 +76,7 @@ func (k *tracker) serve(w http.ResponseWriter, r *http.Request, path string, bod
 			}
 		}
 		var labels []string
-		for _, l := range body["labels"].([]any) {
+		for _, l := range seq(body["labels"]) {
 			labels = append(labels, l.(string))
 		}
 		i := k.issues[k.file(k.self, body["body"].(string), labels...)-1]
@@ -86,8 +86,8 @@ func (k *tracker) serve(w http.ResponseWriter, r *http.Request, path string, bod
 	case r.Method == http.MethodGet && path == "issues":
 		var all []map[string]any
 		for _, i := range k.issues {
-			if labels, _ := i["labels"].([]any); r.URL.Query().Get("state") == "all" && slices.ContainsFunc(labels, func(l any) bool {
-				return l.(map[string]any)["name"] == r.URL.Query().Get("labels")
+			if labels := seq(i["labels"]); r.URL.Query().Get("state") == "all" && slices.ContainsFunc(labels, func(l any) bool {
+				return obj(l)["name"] == r.URL.Query().Get("labels")
 			}) {
 				all = append(all, i)
 			}
@@ -102,8 +102,8 @@ func (k *tracker) serve(w http.ResponseWriter, r *http.Request, path string, bod
 		answer(w, http.StatusOK, k.issues[number-1])
 	case strings.HasSuffix(path, "/assignees"):
 		i := k.issues[number-1]
-		now, _ := i["assignees"].([]any)
-		for _, a := range body["assignees"].([]any) {
+		now := seq(i["assignees"])
+		for _, a := range seq(body["assignees"]) {
 			if slices.Contains(k.people, a.(string)) {
 				now = append(now, logins([]any{a})...)
 			}
@@ -114,6 +114,17 @@ func (k *tracker) serve(w http.ResponseWriter, r *http.Request, path string, bod
 		answer(w, http.StatusOK, k.issues[number-1])
 	}
 	return true
+}
+
+// seq and obj are a list and an object of JSON, empty for anything else.
+func seq(v any) []any {
+	list, _ := v.([]any)
+	return list
+}
+
+func obj(v any) map[string]any {
+	o, _ := v.(map[string]any)
+	return o
 }
 
 func logins(names []any) []any {
