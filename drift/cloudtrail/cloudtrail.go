@@ -76,6 +76,8 @@ type Answers struct {
 	By      map[finding.Key]finding.By
 	Unknown map[finding.Key]string // why it is not known, a sentence for people
 	Trouble []string               // what keeps weir from knowing and somebody could mend, a sentence each, each once
+
+	failed []string // sentences whose errors were logged
 }
 
 // Trail asks CloudTrail. There is to be one in a process, since it keeps to
@@ -89,6 +91,7 @@ type Trail struct {
 	mu       sync.Mutex
 	accounts map[string]*account // "" is weir's own
 	denied   map[place]denial
+	unsure   time.Time // until when nobody asks again who weir is
 }
 
 // Open prepares a Trail and asks AWS nothing yet. It fails if the
@@ -178,7 +181,10 @@ func (t *Trail) one(ctx context.Context, f finding.Finding, r Resource, w window
 			if mend && !slices.Contains(answers.Trouble, why) {
 				answers.Trouble = append(answers.Trouble, why)
 			}
-			t.options.Log.WarnContext(ctx, "asking CloudTrail", "region", r.Region, "error", err)
+			if !slices.Contains(answers.failed, why) {
+				answers.failed = append(answers.failed, why)
+				t.options.Log.WarnContext(ctx, "asking CloudTrail", "region", r.Region, "error", err)
+			}
 			return finding.By{}, why
 		}
 		w.whole = w.whole && found.whole

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weir/drift/finding"
 )
@@ -120,7 +121,7 @@ func TestWho(t *testing.T) {
 			got := trail(t, f, Options{}).Who(t.Context(), about(tt.about, Identify(tt.about.Type, tt.values)))
 			tt.want.When = noon.UTC()
 			want := Answers{By: map[finding.Key]finding.By{tt.about.Key(): tt.want}, Unknown: map[finding.Key]string{}}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Answers{})); diff != "" {
 				t.Errorf("answers (-want +got):\n%s", diff)
 			}
 			for _, r := range f.requests() {
@@ -196,19 +197,22 @@ func TestTrouble(t *testing.T) {
 		asked   int
 	}{
 		{
-			"denied", func(int, request) (int, any) { return http.StatusBadRequest, denied }, Options{},
+			"denied", func(int, request) (int, any) { return http.StatusBadRequest, denied },
+			Options{},
 			"weir's AWS credentials (arn:aws:sts::111122223333:assumed-role/weir/i-now) need the permission cloudtrail:LookupEvents to ask CloudTrail in eu-west-1 of account 111122223333.", true, 1,
 		},
 		{
 			"something else is wrong", func(int, request) (int, any) {
 				return http.StatusBadRequest, map[string]any{"__type": "InvalidLookupAttributesException", "message": "sg-0a is odd"}
-			}, Options{},
+			},
+			Options{},
 			"CloudTrail in eu-west-1 of account 111122223333 could not be asked (InvalidLookupAttributesException).", false, 1,
 		},
 		{
 			"no answer in time", func(_ int, _ request) (int, any) {
 				return http.StatusBadRequest, map[string]any{"__type": "ThrottlingException", "message": "Rate exceeded"}
-			}, Options{Patience: time.Second},
+			},
+			Options{Patience: time.Second},
 			"CloudTrail in eu-west-1 of account 111122223333 did not answer in time; the next check asks again.", false, 1,
 		},
 	}
@@ -226,7 +230,7 @@ func TestTrouble(t *testing.T) {
 			if tt.trouble {
 				want.Trouble = []string{tt.want} // once, for all findings
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Answers{})); diff != "" {
 				t.Errorf("answers (-want +got):\n%s", diff)
 			}
 			if n := len(f.requests()); tt.trouble && n != tt.asked {
@@ -277,7 +281,7 @@ func TestNotAsked(t *testing.T) {
 	want := Answers{By: map[finding.Key]finding.By{}, Unknown: map[finding.Key]string{
 		q.Findings[3].Key(): "The state has no name for it that CloudTrail knows.",
 	}}
-	if diff := cmp.Diff(want, got); diff != "" || len(f.requests()) != 0 {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Answers{})); diff != "" || len(f.requests()) != 0 {
 		t.Errorf("%d requests, answers (-want +got):\n%s", len(f.requests()), diff)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+
+	"weir/drift/cloudtrail/calls"
 )
 
 // event is what is kept of one event: nothing of what a call was sent but the
@@ -24,7 +26,7 @@ type event struct {
 	resources []string // names of what the event is about
 
 	params  []string            // their names, and those of attributes that they list, as plain writes them; each once
-	parts   map[string][]string // values of the parameters in partParams
+	parts   map[string][]string // values of the parameters that identify parts
 	unnamed bool                // CloudTrail left the parameters out
 }
 
@@ -115,18 +117,6 @@ func unversioned(name string) string {
 	return name
 }
 
-// partParams are the parameters whose values tell parts of a resource apart, see
-// namings.
-var partParams = func() []string {
-	var all []string
-	for _, n := range namings {
-		if n.param != "" && !slices.Contains(all, n.param) {
-			all = append(all, n.param)
-		}
-	}
-	return all
-}()
-
 // maxParams is how many names of parameters are kept of an event.
 const maxParams = 300
 
@@ -143,7 +133,7 @@ func (e *event) gather(v any) {
 			case "attributeName", "attribute", "key", "parameterName":
 				e.param(name)
 			}
-			if slices.Contains(partParams, key) {
+			if calls.Identifies(key) {
 				if name != "" {
 					e.parts[key] = append(e.parts[key], name)
 				} else if list, ok := value.([]any); ok {

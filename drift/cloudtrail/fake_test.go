@@ -21,7 +21,7 @@ import (
 
 // wire is an event as LookupEvents sends it.
 type wire struct {
-	EventId, EventName, EventSource, ReadOnly, Username string //nolint:revive // AWS's own names
+	EventId, EventName, EventSource, ReadOnly, Username string
 	EventTime                                           float64
 	Resources                                           []struct{ ResourceType, ResourceName string }
 	CloudTrailEvent                                     string

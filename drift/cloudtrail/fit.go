@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/drift/cloudtrail/calls"
 	"weir/drift/finding"
 )
 
@@ -61,7 +62,7 @@ func (r Resource) is(e event) bool {
 // weigh says how well one event explains a finding.
 func weigh(f finding.Finding, r Resource, e event) fit {
 	tags := f.Attribute == "tags" || f.Attribute == "tags_all" || f.Attribute == "tag"
-	if tagged := holds(tagging, e.name); tagged || tags {
+	if tagged := calls.Tags(e.name); tagged || tags {
 		switch {
 		case tagged && tags:
 			return changes
@@ -69,11 +70,11 @@ func weigh(f finding.Finding, r Resource, e event) fit {
 			return not
 		}
 	}
-	rows := rowsFor(r.Type)
+	rows := calls.For(r.Type)
 	best := not
 	for _, row := range rows {
-		if e.source == row.source && holds(row.calls, e.name) {
-			best = max(best, row.weigh(f, e))
+		if row.Has(e.source, e.name) {
+			best = max(best, weighRow(row, f, e))
 		}
 	}
 	if best >= suggests {
@@ -85,18 +86,18 @@ func weigh(f finding.Finding, r Resource, e event) fit {
 	return max(best, r.part(e, guess(f, r, e, len(rows) > 0)))
 }
 
-// weigh says how well a call of the row's explains a finding.
-func (row row) weigh(f finding.Finding, e event) fit {
+// weighRow says how well a call of a row explains a finding.
+func weighRow(row calls.Row, f finding.Finding, e event) fit {
 	deleted := f.Kind == finding.Deleted
 	switch {
-	case deleted != (row.attributes == gone):
+	case deleted != (row.Attributes == calls.Gone):
 		return not
-	case deleted, row.attributes == all:
+	case deleted, row.Attributes == calls.All:
 		return changes
 	case f.Attribute == "":
 		return suggests // something of the whole resource
-	case row.attributes != named:
-		if holds(row.attributes, f.Attribute) {
+	case row.Attributes != calls.Named:
+		if row.Lists(f.Attribute) {
 			return changes
 		}
 		return not
@@ -111,9 +112,9 @@ func (row row) weigh(f finding.Finding, e event) fit {
 
 // of reports whether an event can be about the resource: names alone are not
 // enough, a role and a cluster may have the same.
-func (r Resource) of(e event, rows []row) bool {
+func (r Resource) of(e event, rows []calls.Row) bool {
 	if len(rows) > 0 {
-		return slices.ContainsFunc(rows, func(row row) bool { return row.source == e.source })
+		return slices.ContainsFunc(rows, func(row calls.Row) bool { return row.Source == e.source })
 	}
 	for _, arn := range append([]string{r.ARN}, r.Names...) {
 		if _, service, _, _, ok := splitARN(arn); ok {
@@ -126,11 +127,11 @@ func (r Resource) of(e event, rows []row) bool {
 // part lowers a fit by what an event says of parts: of another part it is not,
 // and of a part that is not told it is not plain.
 func (r Resource) part(e event, how fit) fit {
-	param := namings[r.Type].param
-	if param == "" {
+	naming, _ := calls.NamingOf(r.Type)
+	if naming.Param == "" {
 		return how
 	}
-	told := e.parts[param]
+	told := e.parts[naming.Param]
 	switch {
 	case r.Part == "", len(told) == 0:
 		return min(how, unplain)

@@ -23,8 +23,10 @@ const (
 	// attempts is how often one page is asked for.
 	attempts    = 3
 	attemptTime = 10 * time.Second
-	// grudge is for how long nobody asks again who was denied.
+	// grudge is for how long nothing is asked where weir was denied, sulk for
+	// how long where there was no answer.
 	grudge = 15 * time.Minute
+	sulk   = 2 * time.Minute
 	// fresh is how long what was read answers for what came after, too.
 	fresh = 5 * time.Minute
 	// maxCached is how many answers are kept.
@@ -51,7 +53,9 @@ func (t *Trail) events(ctx context.Context, where place, name string, w window) 
 			return found{}, err
 		}
 		if all, err = t.read(ctx, a, key, w); err != nil {
-			t.remember(where, err)
+			if ctx.Err() == nil { // else it was the queue that took the time, or nobody waits any more
+				t.remember(where, err)
+			}
 			return found{}, err
 		}
 		t.cache.put(key, w, all)
@@ -143,7 +147,7 @@ func refused(err error) bool   { return slices.Contains(denials, code(err)) }
 // failed, or the way to it did.
 func passing(err error) bool {
 	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
+	if errors.As(err, &response) && response.HTTPStatusCode() != 0 { // 0: there was none
 		return response.HTTPStatusCode() >= 500
 	}
 	return code(err) == "" && !errors.Is(err, errNoCredentials)
@@ -215,12 +219,18 @@ func (t *Trail) grudge(where place) error {
 }
 
 func (t *Trail) remember(where place, err error) {
-	if !refused(err) {
+	var long time.Duration
+	switch {
+	case refused(err):
+		long = grudge
+	case !throttled(err) && passing(err) && !errors.Is(err, errBusy):
+		long = sulk
+	default:
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.denied[where] = denial{err: err, until: time.Now().Add(grudge)}
+	t.denied[where] = denial{err: err, until: time.Now().Add(long)}
 }
 
 // lookup is what is asked for.

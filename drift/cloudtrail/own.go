@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -62,12 +63,12 @@ func (t *Trail) access(ctx context.Context, where place) (*account, place, error
 }
 
 // self finds out who weir is, once. That nobody can say is no reason not to
-// ask: then weir's own changes are told by the patterns alone.
+// ask: then weir's own changes are told by the patterns alone, for a while.
 func (t *Trail) self(ctx context.Context) (*account, error) {
 	t.mu.Lock()
-	a := t.accounts[""]
+	a, unsure := t.accounts[""], time.Now().Before(t.unsure)
 	t.mu.Unlock()
-	if a != nil {
+	if a != nil && (a.id != "" || unsure) {
 		return a, nil
 	}
 	a = &account{cfg: t.cfg}
@@ -89,12 +90,13 @@ func (t *Trail) self(ctx context.Context) (*account, error) {
 	id, arn, err := caller.Caller(attempt)
 	if err != nil {
 		t.options.Log.WarnContext(ctx, "asking AWS who weir is", "error", err)
-		return a, nil //nolint:nilerr // see above; asked again with the next question
+	} else {
+		a.id, a.arn = id, arn
 	}
-	a.id, a.arn = id, arn
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.accounts[""] = a
+	t.unsure = time.Now().Add(sulk)
 	return a, nil
 }
 

@@ -33,6 +33,9 @@ type pace struct {
 // error once that has ended. A wait that ended early gives its turn back if
 // nobody has come after it.
 func (p *pace) wait(ctx context.Context, where place) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	turn, err := p.turn(where)
 	if err != nil {
 		return err

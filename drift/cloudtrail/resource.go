@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weir/drift/cloudtrail/calls"
 )
 
 // Resource is how AWS names what stands in a state.
@@ -15,57 +17,6 @@ type Resource struct {
 	Part    string   // for a part of something, what tells it from other parts: the name of a policy, the id of a rule
 	Region  string   // "": where the ARN says, or unknown
 	Account string   // likewise
-}
-
-// naming says which attributes of a resource name it in CloudTrail, where that
-// is not its ARN, its id and its name. The attributes are those of the AWS
-// provider's documentation.
-type naming struct {
-	whole []string // attributes with the names to look up, in place of arn and id
-	part  string   // attribute that tells parts of the same whole apart
-	param string   // parameter of calls that holds the same as part
-}
-
-var namings = map[string]naming{
-	"aws_security_group_rule":             {whole: []string{"security_group_id"}, part: "security_group_rule_id", param: "securityGroupRuleId"},
-	"aws_vpc_security_group_ingress_rule": {whole: []string{"security_group_id", "id"}, part: "id", param: "securityGroupRuleId"},
-	"aws_vpc_security_group_egress_rule":  {whole: []string{"security_group_id", "id"}, part: "id", param: "securityGroupRuleId"},
-	"aws_network_acl_rule":                {whole: []string{"network_acl_id"}, part: "rule_number", param: "ruleNumber"},
-	"aws_route":                           {whole: []string{"route_table_id"}, part: "destination_cidr_block", param: "destinationCidrBlock"},
-	"aws_route53_record":                  {whole: []string{"zone_id"}, part: "fqdn", param: "name"},
-
-	"aws_iam_role":                    {whole: []string{"name"}}, // by its ARN it is in every AssumeRole
-	"aws_iam_user":                    {whole: []string{"name"}},
-	"aws_iam_group":                   {whole: []string{"name"}},
-	"aws_iam_role_policy":             {whole: []string{"role"}, part: "name", param: "policyName"},
-	"aws_iam_user_policy":             {whole: []string{"user"}, part: "name", param: "policyName"},
-	"aws_iam_group_policy":            {whole: []string{"group"}, part: "name", param: "policyName"},
-	"aws_iam_role_policy_attachment":  {whole: []string{"role"}, part: "policy_arn", param: "policyArn"},
-	"aws_iam_user_policy_attachment":  {whole: []string{"user"}, part: "policy_arn", param: "policyArn"},
-	"aws_iam_group_policy_attachment": {whole: []string{"group"}, part: "policy_arn", param: "policyArn"},
-	"aws_iam_access_key":              {whole: []string{"user", "id"}, part: "id", param: "accessKeyId"},
-	"aws_iam_user_login_profile":      {whole: []string{"user"}},
-	"aws_iam_group_membership":        {whole: []string{"group"}},
-	"aws_iam_user_group_membership":   {whole: []string{"user"}},
-
-	"aws_lambda_permission":            {whole: []string{"function_name"}, part: "statement_id", param: "statementId"},
-	"aws_sqs_queue_policy":             {whole: []string{"queue_url"}},
-	"aws_sqs_queue":                    {whole: []string{"arn", "url", "name"}},
-	"aws_sns_topic_policy":             {whole: []string{"arn"}},
-	"aws_db_instance":                  {whole: []string{"identifier", "arn"}},
-	"aws_rds_cluster":                  {whole: []string{"cluster_identifier", "arn"}},
-	"aws_kms_key_policy":               {whole: []string{"key_id"}},
-	"aws_autoscaling_group":            {whole: []string{"name", "arn"}},
-	"aws_lambda_function":              {whole: []string{"function_name", "arn"}},
-	"aws_secretsmanager_secret_policy": {whole: []string{"secret_arn"}},
-	"aws_lb_listener":                  {whole: []string{"arn", "load_balancer_arn"}},
-	"aws_guardduty_detector":           {whole: []string{"id"}},
-	"aws_cloudtrail":                   {whole: []string{"arn", "name"}},
-	"aws_s3_bucket":                    {whole: []string{"bucket", "arn"}},
-	"aws_ecr_repository_policy":        {whole: []string{"repository"}},
-	"aws_ecr_lifecycle_policy":         {whole: []string{"repository"}},
-	"aws_default_security_group":       {whole: []string{"id"}},
-	"aws_security_group":               {whole: []string{"id"}}, // its name is not its own: every VPC has a default
 }
 
 // usual are further attributes that name a resource of any other type.
@@ -80,12 +31,12 @@ func Identify(resourceType string, values map[string]any) Resource {
 	if !isAccount(r.Account) {
 		r.Account = ""
 	}
-	how, special := namings[resourceType]
+	how, special := calls.NamingOf(resourceType)
 	if special {
-		for _, attribute := range how.whole {
+		for _, attribute := range how.Whole {
 			r.Names = append(r.Names, text(values[attribute]))
 		}
-		r.Part = text(values[how.part])
+		r.Part = text(values[how.Part])
 		return r
 	}
 	for _, attribute := range usual {
@@ -111,7 +62,7 @@ func text(v any) string {
 // names are what is looked up, the best first, each once.
 func (r Resource) names() []string {
 	all := r.Names
-	if _, special := namings[r.Type]; !special || len(r.Names) == 0 {
+	if _, special := calls.NamingOf(r.Type); !special || len(r.Names) == 0 {
 		all = append([]string{r.ID, r.ARN}, all...)
 	}
 	var names []string

@@ -65,7 +65,7 @@ type Ignored struct {
 // By is who changed a resource, as a cloud's own log tells.
 type By struct {
 	Who     string    `json:"who"`  // a name for people: a user, a role and its session
-	How     string    `json:"how"`  // console, cli, sdk, service
+	How     string    `json:"how"`  // console, cli, terraform (not weir's own), sdk, service
 	What    string    `json:"what"` // the cloud's name of the call
 	When    time.Time `json:"when"`
 	EventID string    `json:"event_id"`
