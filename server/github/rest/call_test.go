@@ -501,6 +501,8 @@ func TestRoute(t *testing.T) {
 		{"https://h/api/v3/", "https://h/api/v3/repos/a/b/issues/comments/5", "/repos/{}/{}/issues/comments/{}"},
 		{"https://h/api/v3/", "https://h/api/v3/repos/a/b/branches/a%2Fb/protection", "/repos/{}/{}/branches/{}/protection"},
 		{"https://h/api/v3/", "https://h/api/v3/repos/a/b/rules/branches/main", "/repos/{}/{}/rules/branches/{}"},
+		{"https://h/api/v3/", "https://h/api/v3/repos/a/ref/git/refs/heads/weir/issues/7", "/repos/{}/{}/git/refs/{}"},
+		{"https://h/api/v3/", "https://h/api/v3/repos/a/b/git/commits/3f2a91c", "/repos/{}/{}/git/commits/{}"},
 		{"https://h/api/v3/", "https://h/api/graphql", "/graphql"},
 		{"https://api.github.com/", "https://api.github.com/graphql", "/graphql"},
 		{"https://api.github.com/", "https://api.github.com/repos/a/b/collaborators/x%5Bbot%5D/permission", "/repos/{}/{}/collaborators/{}/permission"},
