@@ -77,7 +77,20 @@ type Answers struct {
 	Unknown map[finding.Key]string // why it is not known, a sentence for people
 	Trouble []string               // what keeps weir from knowing and somebody could mend, a sentence each, each once
 
-	failed []string // sentences whose errors were logged
+	failed []string // sentences about all errors, each once
+}
+
+// note takes an error down in words, and says whether they are new.
+func (a *Answers) note(err error) (why string, isNew bool) {
+	why, mend := words(err)
+	if slices.Contains(a.failed, why) {
+		return why, false
+	}
+	a.failed = append(a.failed, why)
+	if mend {
+		a.Trouble = append(a.Trouble, why)
+	}
+	return why, true
 }
 
 // Trail asks CloudTrail. There is to be one in a process, since it keeps to
@@ -174,25 +187,26 @@ func (q Question) place(r Resource, region string) Resource {
 // one answers for one finding: by, or why not.
 func (t *Trail) one(ctx context.Context, f finding.Finding, r Resource, w window, answers *Answers) (finding.By, string) {
 	var events []event
+	failed := ""
 	for _, name := range r.names() {
 		found, err := t.events(ctx, place{account: r.Account, region: r.Region}, name, w)
 		if err != nil {
-			why, mend := words(err)
-			if mend && !slices.Contains(answers.Trouble, why) {
-				answers.Trouble = append(answers.Trouble, why)
-			}
-			if !slices.Contains(answers.failed, why) {
-				answers.failed = append(answers.failed, why)
+			var isNew bool
+			if failed, isNew = answers.note(err); isNew {
 				t.options.Log.WarnContext(ctx, "asking CloudTrail", "region", r.Region, "error", err)
 			}
-			return finding.By{}, why
+			w.whole = false
+			break
 		}
 		w.whole = w.whole && found.whole
 		events = append(events, found.events...)
 	}
 	by, ok := judge(f, r, events, w.whole)
-	if ok {
+	switch {
+	case ok:
 		return by, ""
+	case failed != "":
+		return finding.By{}, failed
 	}
 	why := fmt.Sprintf("CloudTrail in %s has no event since %s that explains it", r.Region, w.from.UTC().Format("2006-01-02 15:04 UTC"))
 	switch {

@@ -285,3 +285,43 @@ func TestNotAsked(t *testing.T) {
 		t.Errorf("%d requests, answers (-want +got):\n%s", len(f.requests()), diff)
 	}
 }
+
+// What was found before an answer failed to come counts, but is not certain.
+func TestHalfAnAnswer(t *testing.T) {
+	t.Parallel()
+	f := &fake{events: []wire{recorded(t, "sdk", ago(time.Hour), nil)}, fail: func(n int, _ request) (int, any) {
+		if n > 1 {
+			return http.StatusBadRequest, map[string]any{"__type": "AccessDeniedException"}
+		}
+		return 0, nil
+	}}
+	about := about(finding.Finding{Address: "aws_db_instance.orders", Type: "aws_db_instance", Attribute: "instance_class", Kind: finding.Changed},
+		Identify("aws_db_instance", map[string]any{"identifier": "orders", "arn": "arn:aws:rds:eu-west-1:111122223333:db:orders"}))
+	got := trail(t, f, Options{}).Who(t.Context(), about)
+	if by := got.By[about.Findings[0].Key()]; by.Sure != "likely" || len(got.Trouble) != 1 || len(got.Unknown) != 0 {
+		t.Errorf("answers %+v", got)
+	}
+}
+
+func TestNoCredentials(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/none")
+	tr, err := Open(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := tr.Who(t.Context(), about(ingress(), group()))
+	if diff := cmp.Diff([]string{"weir has no AWS credentials to ask CloudTrail with."}, got.Trouble); diff != "" {
+		t.Errorf("trouble (-want +got):\n%s", diff)
+	}
+
+	t.Setenv("AWS_CONFIG_FILE", t.TempDir())
+	t.Setenv("AWS_PROFILE", "gone")
+	if _, err := Open(t.Context(), Options{}); err == nil {
+		t.Error("a profile that is not there is no error")
+	}
+}
