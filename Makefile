@@ -36,6 +36,7 @@ test: ## get what the tests need, then vet and run them all
 	@scripts/get-npm-data
 	@scripts/get-browser
 	@scripts/get-services
+	@scripts/get-provider
 	go vet $(RACE) $(PKG)
 	@[ -n "$(RACE)" ] || echo '!!! no C compiler: testing without the race detector' >&2
 	go test $(RACE) -parallel 4 -timeout 20m $(PKG)

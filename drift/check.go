@@ -26,6 +26,7 @@ type survey struct {
 	*Drift
 	job   work.Job
 	repo  finding.Repository
+	pull  int // whose worktree is used: 0 for checks, an issue's number for what is asked for there
 	co    *checkout.Checkout
 	head  string // the newest commit of the default branch
 	cfg   *project.Config
@@ -84,7 +85,7 @@ func (s *survey) open(ctx context.Context) (failure string, err error) {
 		return failure, err
 	}
 	request := checkout.Request{
-		Repo: s.job.Repo, CloneURL: s.repo.CloneURL, BaseRef: s.repo.Branch, Head: s.head,
+		Repo: s.job.Repo, CloneURL: s.repo.CloneURL, Pull: s.pull, BaseRef: s.repo.Branch, Head: s.head,
 		Submodules: s.cfg.Checkout.Submodules, LFS: s.cfg.Checkout.LFS,
 	}
 	s.co, err = s.Checkouts.Open(ctx, request)

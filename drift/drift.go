@@ -67,6 +67,7 @@ type Drift struct {
 	Checkouts *checkout.Repos
 	Looker    Looker
 	GitHub    GitHub
+	People    People
 	Teller    Teller // nil: what is found is kept and told nobody
 
 	Serves  func(repo string) bool // whether weir works for a repository
@@ -84,7 +85,7 @@ type Drift struct {
 // Topics of jobs: each is done one at a time for a repository.
 const (
 	checks   = "checks"
-	commands = "commands"
+	Commands = "commands" // asked for on an issue
 )
 
 func (d *Drift) init() {
@@ -101,7 +102,11 @@ func (d *Drift) init() {
 // goes on where it ended.
 func (d *Drift) Do(ctx context.Context, job work.Job) error {
 	d.init()
-	if err := d.check(ctx, job); err != nil {
+	do := d.check
+	if job.Topic == Commands {
+		do = d.command
+	}
+	if err := do(ctx, job); err != nil {
 		return fmt.Errorf("drift of %s: %w", job.Repo, err)
 	}
 	return nil

@@ -65,7 +65,8 @@ func (s *survey) evidence(ctx context.Context, e *kind.Evidence, p project.Proje
 	for _, c := range commits {
 		e.Since = append(e.Since, kind.Touch{Commit: c.ID, Pull: pulls[c.ID], Files: c.Files})
 	}
-	return nil
+	e.Now.Modules, err = s.touched(ctx, p, commits, e.Since)
+	return err
 }
 
 func applied(e ledger.Entry) *kind.Apply {

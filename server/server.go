@@ -226,8 +226,8 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		s.reconcile.Hooks = s.github
 	}
 	s.drift = &drift.Drift{
-		Store: db, Queue: s.queue, Locks: s.locks, Checkouts: checkouts, Looker: s.runs, GitHub: s.github,
-		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: cfg.PublicURL + "/drift"},
+		Store: db, Queue: s.queue, Locks: s.locks, Checkouts: checkouts, Looker: s.runs, GitHub: s.github, People: issues.People{GitHub: s.github},
+		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: func() string { return cfg.PublicURL + "/drift" }},
 		Serves: cfg.Serves, Cron: cfg.Drift.Schedule, Environ: cfg.Drift.Environ(environ), AtOnce: cfg.Drift.MaxParallel, Log: log,
 	}
 	if named, all := cfg.NamedRepos(); all || !app { // else the App knows what a pattern means

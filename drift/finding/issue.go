@@ -1,5 +1,10 @@
 package finding
 
+import (
+	"net/url"
+	"strings"
+)
+
 // Repository is what GitHub says of one.
 type Repository struct {
 	Name     string // owner/name, as GitHub spells it now
@@ -20,6 +25,27 @@ type Issue struct {
 // Label is on every issue that weir opens about drift; they are found by it
 // and by the marker that their bodies begin with.
 const Label = "drift"
+
+// Marker is the hidden first line of a project's issue, by which it is found
+// again: it names the project exactly.
+func Marker(project string) string { return markerStart + url.PathEscape(project) + markerEnd }
+
+const (
+	markerStart = "<!-- weir kind=drift project="
+	markerEnd   = " -->"
+)
+
+// ProjectOf returns the project whose issue has a body, "" where it is none.
+func ProjectOf(body string) string {
+	line, _, _ := strings.Cut(body, "\n")
+	line, ok := strings.CutPrefix(strings.TrimRight(line, "\r "), markerStart)
+	name, closed := strings.CutSuffix(line, markerEnd)
+	project, err := url.PathUnescape(name)
+	if !ok || !closed || err != nil {
+		return ""
+	}
+	return project
+}
 
 // Branch is a change of files to be proposed: a branch of weir's own, and the
 // pull request that is opened from it.

@@ -31,7 +31,7 @@ import (
 type Request struct {
 	Repo     string // owner/name
 	CloneURL string // without credentials
-	Pull     int
+	Pull     int    // 0: none, for looking at a branch itself
 	BaseRef  string // branch name, such as "main"
 	HeadRef  string // branch name in the same repository; a hint only
 	Head     string // full commit id

@@ -83,7 +83,7 @@ func pullName(pull int) string { return strconv.Itoa(pull) }
 
 func pullNumber(name string) (int, bool) {
 	n, err := strconv.Atoi(name)
-	return n, err == nil && n > 0 && pullName(n) == name
+	return n, err == nil && n >= 0 && pullName(n) == name
 }
 
 // Names of references. Each pull request writes only below its own number, and
@@ -135,7 +135,7 @@ func (r *Repos) placeOf(repo string, pull int) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	if pull < 1 {
+	if pull < 0 {
 		return place{}, fmt.Errorf("%d is not the number of a pull request", pull)
 	}
 	owner, name = escape(owner), escape(name)

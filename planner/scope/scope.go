@@ -129,6 +129,7 @@ func (f Finder) Find(ctx context.Context, repo string, pr PullRequest, known *re
 		return nil, err
 	}
 	s.Projects = s.Set.Affected(co.Changed, before)
+	s.revert(pr.HeadRef)
 	if pr.Merged {
 		s.Projects = slices.DeleteFunc(slices.Clone(s.Set.Projects), func(p project.Project) bool {
 			return !slices.ContainsFunc(known.Projects, func(k record.ProjectRecord) bool { return k.Dir == p.Dir && k.Workspace == p.Workspace })

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"weir/drift"
 	"weir/planner/result"
 	"weir/planner/work"
+	"weir/planner/work/job"
 	"weir/webhook"
 )
 
@@ -50,7 +52,7 @@ func (d Desk) Jobs(e webhook.Event) (jobs []work.Job, ignored string) {
 	for i := range jobs {
 		j := &jobs[i]
 		j.Repo, j.Delivery = e.Repo, e.Delivery
-		if j.Pull == 0 && j.Kind != work.MergeGroup {
+		if j.Pull == 0 && j.Kind != work.MergeGroup && j.Kind != work.Drift {
 			j.Pull = e.Pull
 		}
 		if !served {
@@ -116,7 +118,7 @@ func (d Desk) comment(e webhook.Event) ([]work.Job, string) {
 	case author.Bot:
 		return nil, "bots give no commands"
 	case e.Issue != nil:
-		return nil, "the comment is on an issue, not on a pull request"
+		return d.onIssue(e)
 	}
 	var jobs []work.Job
 	for _, c := range webhook.Parse(e.Comment.Body, d.Names, d.Self) {
@@ -127,6 +129,33 @@ func (d Desk) comment(e webhook.Event) ([]work.Job, string) {
 			Kind: kinds[c.Verb], Actor: author.Login, Trigger: "comment", Reason: c.Problem,
 			Command: &work.Command{Dir: c.Dir, Workspace: c.Workspace, Project: c.Project, Extra: c.Extra, Comment: e.Comment.ID},
 		})
+	}
+	if jobs == nil {
+		return nil, "the comment holds no command"
+	}
+	return jobs, ""
+}
+
+// onIssue obeys what is written on an issue of weir's about drift. Whether it
+// is one is looked at again by whoever does the job.
+func (d Desk) onIssue(e webhook.Event) ([]work.Job, string) {
+	if !strings.HasPrefix(e.Issue.Marker, marker+"kind=drift") || d.Self != "" && !strings.EqualFold(e.Issue.Author.Login, d.Self) {
+		return nil, "the comment is on an issue that is not about drift"
+	}
+	var jobs []work.Job
+	for _, c := range webhook.Parse(e.Comment.Body, d.Names, d.Self) {
+		j := work.Job{
+			Kind: work.Drift, Topic: drift.Commands, Issue: e.Issue.Number, Actor: e.Comment.Author.Login, Trigger: "comment",
+			Command: &work.Command{Dir: c.Dir, Workspace: c.Workspace, Project: c.Project, Comment: e.Comment.ID},
+		}
+		c = c.On(true)
+		if j.Reason = c.Problem; c.Verb == webhook.Help && j.Reason == "" {
+			j.Reason = "On this issue there is `drift check`, `drift revert`, `drift adopt` and `drift accept`."
+		}
+		if c.Verb == webhook.Drift && c.Problem == "" {
+			j.Command.Drift = &job.Drifted{Verb: c.Drift.Verb, Addresses: c.Drift.Addresses, Owner: c.Drift.Owner, Reason: c.Drift.Reason, Until: c.Drift.Until}
+		}
+		jobs = append(jobs, j)
 	}
 	if jobs == nil {
 		return nil, "the comment holds no command"

@@ -39,8 +39,8 @@ type Commenter interface {
 type Teller struct {
 	GitHub   GitHub
 	Comments Commenter
-	Name     string // of the command, such as weir
-	Page     string // URL of the page of drift
+	Name     string        // of the command, such as weir
+	Page     func() string // URL of the page of drift
 	Log      *slog.Logger
 }
 
@@ -101,14 +101,14 @@ func (t *Teller) do(ctx context.Context, repo string, s report.Step) (number int
 func (t *Teller) item(repo finding.Repository, k drift.Known, gone bool) report.Item {
 	c := k.Check
 	return report.Item{
-		Marker: text.Marker(c.Project), Differs: !gone && differs(c), Severity: c.Worst(),
+		Marker: finding.Marker(c.Project), Differs: !gone && differs(c), Severity: c.Worst(),
 		Title: text.Title(c), Body: text.Body(t.project(repo, k)), Set: text.Set(c),
 		News: text.News(k.Told, c), Closed: text.Closed(c, gone), Assignees: k.Assignees,
 	}
 }
 
 func (t *Teller) project(repo finding.Repository, k drift.Known) text.Project {
-	return text.Project{Check: k.Check, Since: k.Since, Branch: repo.Branch, Name: t.Name, Page: t.Page, PutOff: k.PutOff}
+	return text.Project{Check: k.Check, Since: k.Since, Branch: repo.Branch, Name: t.Name, Page: t.Page(), PutOff: k.PutOff}
 }
 
 // differs says whether there is something to tell. What an open pull request

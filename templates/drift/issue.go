@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -33,12 +32,6 @@ const (
 	maxFailure  = 10_000
 	maxTitle    = 200
 )
-
-// Marker is the hidden first line of a project's issue, by which it is found
-// again: it names the project exactly.
-func Marker(project string) string {
-	return "<!-- weir kind=drift project=" + url.PathEscape(project) + " -->"
-}
 
 // Set is a hidden line that changes with the set of what is found: with it,
 // people are told again.
@@ -105,7 +98,7 @@ func Body(p Project) string {
 	c := p.Check
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%s\n%s", Marker(c.Project), Set(c))
+	line("%s\n%s", finding.Marker(c.Project), Set(c))
 	if c.Failure != "" {
 		line("The check of %s **failed**, so nobody knows whether what is deployed is what %s says. Other projects are checked all the same.\n",
 			markdown.Code(c.Project), markdown.Code(p.Branch))
@@ -202,6 +195,9 @@ func item(f finding.Finding) string {
 	}
 	if f.Why != "" {
 		b.WriteString(". " + markdown.Text(f.Why))
+	}
+	if f.Pull != 0 {
+		fmt.Fprintf(&b, ". See #%d", f.Pull)
 	}
 	if by := f.By; by != nil {
 		fmt.Fprintf(&b, " By %s (%s, %s) on %s, event %s; %s.", markdown.Name(by.Who), markdown.Text(by.How), markdown.Code(by.What),

@@ -1,0 +1,323 @@
+package drift
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"weir/drift/finding"
+	"weir/planner/project"
+	"weir/planner/project/config"
+	"weir/planner/project/edit"
+	rules "weir/planner/project/edit/rule"
+	"weir/planner/run"
+	"weir/planner/scope"
+	"weir/planner/terraform"
+	"weir/planner/work"
+)
+
+// People is what commands need of GitHub: who writes them, and what comes of
+// them.
+type People interface {
+	// MayWrite says whether somebody has write access.
+	MayWrite(ctx context.Context, repo, login string) (bool, error)
+	// Issue returns an issue of weir's own; ok is false for every other.
+	Issue(ctx context.Context, repo string, number int) (issue finding.Issue, ok bool, err error)
+	// Say comments once for a job.
+	Say(ctx context.Context, repo string, number int, job, text string) error
+	// Propose opens a pull request, or brings the one that is open up to
+	// date. refused is why not, for people.
+	Propose(ctx context.Context, repo string, b finding.Branch) (made finding.Proposed, refused string, err error)
+}
+
+// way is one way back: it says what is to be proposed, or, in words for
+// people, why nothing is.
+type way func(*survey, context.Context, project.Project) (*finding.Branch, string, error)
+
+var ways = map[string]way{"revert": (*survey).revert, "adopt": (*survey).adopt, "accept": (*survey).accept}
+
+// command does what somebody asked for on an issue. Everything that comes of it
+// is a pull request, with its own plan, lock and approval, or an answer.
+func (d *Drift) command(ctx context.Context, j work.Job) error {
+	issue, ours, err := d.People.Issue(ctx, j.Repo, j.Issue)
+	if err != nil || !ours {
+		return err // on issues of others weir says nothing
+	}
+	say := func(text string) error { return d.People.Say(ctx, j.Repo, j.Issue, j.ID, text) }
+	if j.Command == nil || j.Command.Drift == nil {
+		return say(j.Reason)
+	}
+	may, err := d.People.MayWrite(ctx, j.Repo, j.Actor)
+	if err != nil {
+		return err
+	}
+	if !may {
+		return say(fmt.Sprintf("%s has no write access to this repository, so `weir drift %s` was not done.", j.Actor, j.Command.Drift.Verb))
+	}
+	command := *j.Command
+	if !command.Narrows() {
+		command.Project = finding.ProjectOf(issue.Body)
+	}
+	if j.Command.Drift.Verb == "check" {
+		if err := d.Ask(ctx, j.Repo, command, "comment"); err != nil {
+			return err
+		}
+		return say("The check is queued. What it finds is shown above, and told here if it is something else than before.")
+	}
+	j.Command = &command
+	text, err := d.goBack(ctx, j)
+	if err != nil {
+		return err
+	}
+	return say(text)
+}
+
+// goBack goes one of the ways back, and says what came of it.
+func (d *Drift) goBack(ctx context.Context, j work.Job) (string, error) {
+	s := &survey{Drift: d, job: j, pull: j.Issue}
+	failure, err := s.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = d.Checkouts.Remove(context.WithoutCancel(ctx), j.Repo, j.Issue) }() // swept otherwise
+	if failure != "" {
+		return failure, nil
+	}
+	if err := s.read(ctx); err != nil {
+		return "", err
+	}
+	asked := slices.DeleteFunc(slices.Clone(s.set.Projects), func(p project.Project) bool {
+		return !scope.Selects(j.Command, p.ID(), p.Dir, p.Workspace)
+	})
+	if len(asked) != 1 {
+		return fmt.Sprintf("This command is for one project, and names %d.", len(asked)), nil
+	}
+	p := asked[0]
+	verb := j.Command.Drift.Verb
+	branch, why, err := ways[verb](s, ctx, p)
+	if err != nil || branch == nil {
+		return why, err
+	}
+	branch.Name = "weir/drift/" + verb + "-" + scope.Slug(p.ID())
+	branch.Base, branch.Commit = s.repo.Branch, s.head
+	branch.Body += fmt.Sprintf("\n\nAsked for by @%s in #%d.", j.Actor, j.Issue)
+	made, refused, err := d.People.Propose(ctx, j.Repo, *branch)
+	if refused != "" || err != nil {
+		return refused, err
+	}
+	return fmt.Sprintf("Opened #%d. %s", made.Number, why), nil
+}
+
+// revert proposes to put back what the code says.
+func (s *survey) revert(_ context.Context, p project.Project) (*finding.Branch, string, error) {
+	return &finding.Branch{
+		Message: "Put back what the code says of " + p.ID(),
+		Title:   "Drift: put back what the code says of " + p.ID(),
+		Body: "What is deployed of `" + p.ID() + "` is not what the code says. This pull request changes no file: its plan, of that project alone, is " +
+			"what it takes to put the declared state back. Approve it as every other, or close it.",
+	}, "Its plan puts back what the code says. It changes no file; close it if you think otherwise.", nil
+}
+
+// accept proposes a rule that leaves what was found as it is, for a while.
+func (s *survey) accept(ctx context.Context, p project.Project) (*finding.Branch, string, error) {
+	asked := s.job.Command.Drift
+	var hide []config.IgnoreRule
+	for _, f := range s.asked(p) {
+		if f.Kind == finding.Deleted || f.Action == "delete" || f.Action == "replace" {
+			continue // no rule hides a destroy
+		}
+		attribute := f.Attribute
+		if attribute == "" {
+			attribute = "*"
+		}
+		hide = append(hide, config.IgnoreRule{Address: f.Address, Attribute: attribute, Owner: asked.Owner, Reason: asked.Reason, Until: asked.Until})
+	}
+	if len(hide) == 0 {
+		return nil, "There is nothing here that a rule could hide: what would be destroyed or made again is never hidden, and is to be reverted or adopted.", nil
+	}
+	before, err := s.Checkouts.Files(ctx, s.job.Repo, s.head, project.File)
+	if err != nil {
+		return nil, "", err
+	}
+	after, err := rules.Accept(before[project.File], p.Dir, hide)
+	if err != nil {
+		return nil, sentence("The rule cannot be added: " + err.Error()), nil //nolint:nilerr // what is wrong with the file is told
+	}
+	if bytes.Equal(after, before[project.File]) {
+		return nil, "The rules of " + project.File + " say so already. The next check leaves it out.", nil
+	}
+	return &finding.Branch{
+		Message: "Accept drift of " + p.ID() + " until " + asked.Until,
+		Title:   "Drift: accept what differs in " + p.ID() + " until " + asked.Until,
+		Body:    fmt.Sprintf("Adds %d rules to `%s`, so that what is known is not told until %s. Owner: %s. Reason: %s", len(hide), project.File, asked.Until, asked.Owner, asked.Reason),
+		Files:   map[string][]byte{project.File: after},
+	}, "Once it is merged, what it names is counted and not told.", nil
+}
+
+// asked are the findings that the command is about.
+func (s *survey) asked(p project.Project) []finding.Finding {
+	addresses := s.job.Command.Drift.Addresses
+	return slices.DeleteFunc(s.known[p.ID()].Check.Open(), func(f finding.Finding) bool {
+		return len(addresses) > 0 && !slices.Contains(addresses, f.Address)
+	})
+}
+
+// adopt proposes code that says what is deployed. What it proposes was planned
+// before: the resources that it names have nothing to change any more.
+func (s *survey) adopt(ctx context.Context, p project.Project) (*finding.Branch, string, error) {
+	for _, other := range s.set.Projects {
+		if other.Dir == p.Dir && other.ID() != p.ID() {
+			return nil, "The code of this project is that of " + other.ID() + " too, so it cannot be changed for one of them alone.", nil
+		}
+	}
+	plan, failure, err := s.plan(ctx, p)
+	if failure != "" || err != nil {
+		return nil, failure, err
+	}
+	wanted, not := s.wanted(p, plan)
+	files, done, more, err := s.express(ctx, p, wanted)
+	if err != nil {
+		return nil, "", err
+	}
+	not = append(not, more...)
+	if len(files) == 0 {
+		return nil, "Nothing of it can be written into the code:\n\n" + list(not), nil
+	}
+	body := "The code of `" + p.ID() + "` says what is deployed: with it these have nothing to change any more, by a plan that was just made.\n\n" + list(done)
+	if len(not) > 0 {
+		body += "\n\nNot expressed here:\n\n" + list(not)
+	}
+	return &finding.Branch{
+		Message: "Say what is deployed of " + p.ID(), Title: "Drift: adopt what is deployed of " + p.ID(), Body: body, Files: files,
+	}, strings.TrimSpace("The code says what is deployed of:\n\n" + list(done) + rest(not)), nil
+}
+
+func rest(not []string) string {
+	if len(not) == 0 {
+		return ""
+	}
+	return "\n\nNot expressed:\n\n" + list(not)
+}
+
+// plan looks at the project as its files are now.
+func (s *survey) plan(ctx context.Context, p project.Project) (*terraform.Plan, string, error) {
+	return s.Looker.Look(ctx, s.job.Repo, run.Files{Root: s.co.Root, Tree: s.co.Tree}, p, s.Environ)
+}
+
+// wanted are the edits that make the code say what is deployed.
+func (s *survey) wanted(p project.Project, plan *terraform.Plan) (w edit.Wanted, not []string) {
+	for _, f := range s.asked(p) {
+		switch f.Kind {
+		case finding.Merged, finding.Unmerged:
+			not = append(not, fmt.Sprintf("`%s`: %s; adopting would undo that.", f.Address, f.Kind))
+			continue
+		case finding.Deleted:
+			if !slices.ContainsFunc(w.Remove, func(r edit.Remove) bool { return r.Address == f.Address }) {
+				w.Remove = append(w.Remove, edit.Remove{Address: f.Address})
+			}
+			continue
+		}
+		for _, v := range plan.Values {
+			if v.Address == f.Address && (f.Attribute == "" || v.Attribute == f.Attribute) {
+				w.Set = append(w.Set, edit.Set{Address: v.Address, Attribute: v.Attribute, Declared: v.Declared, Deployed: v.Deployed, Sensitive: v.Sensitive})
+			}
+		}
+	}
+	return w, not
+}
+
+// express edits the files, plans them, and leaves out the resources whose plan
+// is not empty then.
+func (s *survey) express(ctx context.Context, p project.Project, w edit.Wanted) (files map[string][]byte, done, not []string, err error) {
+	root, err := os.OpenRoot(s.co.Root)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("adopt: %w", err)
+	}
+	defer root.Close()
+	const tries = 4
+	for range tries {
+		result, err := edit.Apply(root.FS(), p.Dir, w)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		var refused []string
+		for _, n := range result.Not {
+			refused = append(refused, fmt.Sprintf("`%s` %s: %s.", n.Address, n.Attribute, n.Why))
+		}
+		if len(result.Files) == 0 {
+			return nil, nil, append(not, refused...), nil
+		}
+		left, failure, err := s.tryOut(ctx, p, result.Files)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if failure != "" {
+			return nil, nil, append(append(not, refused...), sentence("With these edits Terraform says: "+failure)), nil
+		}
+		again := false
+		for _, address := range addresses(w) {
+			i := slices.IndexFunc(left.Summary.Changes, func(c terraform.Change) bool { return c.Address == address })
+			if i >= 0 && !slices.ContainsFunc(result.Not, func(n edit.Not) bool { return n.Address == address }) {
+				not = append(not, fmt.Sprintf("`%s`: with the edited code its plan would still %s it.", address, left.Summary.Changes[i].Action))
+				w, again = without(w, address), true
+			}
+		}
+		if !again {
+			for _, address := range addresses(w) {
+				if !slices.ContainsFunc(left.Summary.Changes, func(c terraform.Change) bool { return c.Address == address }) {
+					done = append(done, "`"+address+"`")
+				}
+			}
+			return result.Files, done, append(not, refused...), nil
+		}
+	}
+	return nil, nil, append(not, "The edits depend on each other, so that none is left that stands alone."), nil
+}
+
+// tryOut plans the project with other files, and puts the files back.
+func (s *survey) tryOut(ctx context.Context, p project.Project, files map[string][]byte) (plan *terraform.Plan, failure string, err error) {
+	for name, content := range files {
+		path := filepath.Join(s.co.Root, filepath.FromSlash(name))
+		before, err := os.ReadFile(path) // #nosec G304 -- edit follows no links and leaves the checkout's files alone
+		if err != nil {
+			return nil, "", fmt.Errorf("adopt: %w", err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return nil, "", fmt.Errorf("adopt: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.WriteFile(path, before, 0o600)) }()
+	}
+	return s.plan(ctx, p)
+}
+
+func addresses(w edit.Wanted) []string {
+	var all []string
+	for _, set := range w.Set {
+		all = append(all, set.Address)
+	}
+	for _, r := range w.Remove {
+		all = append(all, r.Address)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func without(w edit.Wanted, address string) edit.Wanted {
+	return edit.Wanted{
+		Set:    slices.DeleteFunc(slices.Clone(w.Set), func(s edit.Set) bool { return s.Address == address }),
+		Remove: slices.DeleteFunc(slices.Clone(w.Remove), func(r edit.Remove) bool { return r.Address == address }),
+		Import: w.Import,
+	}
+}
+
+func list(items []string) string {
+	if len(items) == 0 {
+		return "- nothing"
+	}
+	return "- " + strings.Join(items, "\n- ")
+}
