@@ -290,7 +290,7 @@ func (s *survey) tryOut(ctx context.Context, p project.Project, files map[string
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			return nil, "", fmt.Errorf("adopt: %w", err)
 		}
-		defer func() { err = errors.Join(err, os.WriteFile(path, before, 0o600)) }()
+		defer func() { err = errors.Join(err, os.WriteFile(path, before, 0o600)) }() // #nosec G703 -- likewise
 	}
 	return s.plan(ctx, p)
 }

@@ -206,7 +206,7 @@ func (w *world) file(name string) string {
 	if !ok {
 		w.t.Fatalf("there is no %s", name)
 	}
-	return string(data)
+	return data
 }
 
 func TestMergedAndNeverApplied(t *testing.T) {
