@@ -58,6 +58,13 @@ type Teller interface {
 	Tell(ctx context.Context, repo finding.Repository, known, gone []Known) (map[string]int, error)
 }
 
+// Witness says who did something outside, where a cloud's own log knows.
+type Witness interface {
+	// Who answers what it can, and fails no check: what it does not know is
+	// missing. Before are the resources as the state had them, by address.
+	Who(ctx context.Context, found []finding.Finding, before map[string]map[string]any, since, until time.Time) map[finding.Key]finding.By
+}
+
 // Drift checks projects. All fields but those that say so are needed; they do
 // not change once it is used.
 type Drift struct {
@@ -68,7 +75,8 @@ type Drift struct {
 	Looker    Looker
 	GitHub    GitHub
 	People    People
-	Teller    Teller // nil: what is found is kept and told nobody
+	Witness   Witness // nil: nobody is asked who did it
+	Teller    Teller  // nil: what is found is kept and told nobody
 
 	Serves  func(repo string) bool // whether weir works for a repository
 	Named   []string               // repositories to check; nil: all that the App is installed on

@@ -31,6 +31,7 @@ func (s *survey) explain(ctx context.Context, check *finding.Check, p project.Pr
 	judged := rule.Judge(found, rulesOf(driftRule), time.Now())
 	check.Findings, check.Cut = judged.Findings, cut || judged.Cut
 	check.Ended, check.Unused = judged.Ended, judged.Unused
+	s.blame(ctx, check, plan, e.Applied)
 	return nil
 }
 
@@ -121,4 +122,36 @@ func orAny(patterns []string) []string {
 		return []string{"*"}
 	}
 	return patterns
+}
+
+// blame adds who did what was done outside. What an earlier check has learnt
+// stays for as long as the finding does: logs end.
+func (s *survey) blame(ctx context.Context, check *finding.Check, plan *terraform.Plan, last *kind.Apply) {
+	if s.Witness == nil {
+		return
+	}
+	known := map[finding.Key]*finding.By{}
+	for _, f := range s.known[check.Project].Check.Findings {
+		known[f.Key()] = f.By
+	}
+	var open []finding.Finding
+	for i := range check.Findings {
+		f := &check.Findings[i]
+		if f.By = known[f.Key()]; f.By == nil && f.Ignored == nil {
+			open = append(open, *f)
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	var since time.Time
+	if last != nil {
+		since = last.When
+	}
+	answers := s.Witness.Who(ctx, open, plan.Before, since, check.Started)
+	for i := range check.Findings {
+		if by, ok := answers[check.Findings[i].Key()]; ok && check.Findings[i].By == nil {
+			check.Findings[i].By = &by
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"weir/drift"
+	"weir/drift/cloudtrail"
 	"weir/locks"
 	"weir/planner"
 	"weir/planner/artifact"
@@ -229,6 +230,13 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		Store: db, Queue: s.queue, Locks: s.locks, Checkouts: checkouts, Looker: s.runs, GitHub: s.github, People: issues.People{GitHub: s.github},
 		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: func() string { return cfg.PublicURL + "/drift" }},
 		Serves: cfg.Serves, Cron: cfg.Drift.Schedule, Environ: cfg.Drift.Environ(environ), AtOnce: cfg.Drift.MaxParallel, Log: log,
+	}
+	if cfg.Drift.Attribution != "" {
+		trail, err := cloudtrail.Open(ctx, cloudtrail.Options{Role: cfg.Drift.Role, Own: cfg.Drift.Own, Log: log})
+		if err != nil {
+			return s, err
+		}
+		s.drift.Witness = issues.Witness{Trail: trail, Log: log}
 	}
 	if named, all := cfg.NamedRepos(); all || !app { // else the App knows what a pattern means
 		s.reconcile.Named, s.drift.Named = named, named

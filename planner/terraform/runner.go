@@ -318,7 +318,7 @@ func (p *project) plan(ctx context.Context, code Code, out string) (*Plan, *Fail
 	result.Summary = plan.Summarise(shown, code, p.runner.DigestKey)
 	result.Version = shown.TerraformVersion
 	if p.target.Look {
-		result.Values = plan.Values(shown)
+		result.Values, result.Before = plan.Values(shown), plan.Before(shown)
 	}
 	p.runner.versions.Store(p.binary.identity, result.Version)
 	return result, nil, nil

@@ -36,8 +36,9 @@ type Plan struct {
 	Version   string            // of terraform
 	Providers map[string]string // versions by source address, as the lock file has them
 	Took      time.Duration
-	Values    []plan.Value // of a Look: what it would change, whole
-	Notes     []string     // what the reader should know of how it was made, in sentences
+	Values    []plan.Value              // of a Look: what it would change, whole
+	Before    map[string]map[string]any // of a Look: what the state had of resources that differ, by address
+	Notes     []string                  // what the reader should know of how it was made, in sentences
 }
 
 // Failure is a mistake of the user's or of their cloud's, in words for the

@@ -95,9 +95,12 @@ type Terraform struct {
 
 // Drift is the default for repositories that set none.
 type Drift struct {
-	Schedule    string `yaml:"schedule" desc:"when what is deployed is compared with Git, for repositories that do not say: five fields of cron, in UTC; without it only they are, and on demand"`
-	MaxParallel int    `yaml:"max_parallel" default:"1" desc:"drift checks at once on this server, of terraform.max_parallel; the runs of pull requests always go first"`
-	EnvPrefix   string `yaml:"env_prefix" default:"DRIFT_" desc:"drift checks see the server's variables that begin so, without this beginning, in place of those of that name: read-only credentials, such as DRIFT_AWS_PROFILE"`
+	Schedule    string   `yaml:"schedule" desc:"when what is deployed is compared with Git, for repositories that do not say: five fields of cron, in UTC; without it only they are, and on demand"`
+	MaxParallel int      `yaml:"max_parallel" default:"1" desc:"drift checks at once on this server, of terraform.max_parallel; the runs of pull requests always go first"`
+	Attribution string   `yaml:"attribution" desc:"cloudtrail: ask AWS CloudTrail who changed what was changed outside, with the server's AWS credentials; without it nobody is asked"`
+	Role        string   `yaml:"attribution_role" desc:"ARN of a role to take for resources of other accounts; {account} in it stands for theirs"`
+	Own         []string `yaml:"attribution_own" desc:"patterns of ARNs that terraform changes resources with, where that is not the server's own: they are left out"`
+	EnvPrefix   string   `yaml:"env_prefix" default:"DRIFT_" desc:"drift checks see the server's variables that begin so, without this beginning, in place of those of that name: read-only credentials, such as DRIFT_AWS_PROFILE"`
 }
 
 // Environ returns what drift checks see in place of variables of the same name.
@@ -218,6 +221,9 @@ func (c *Config) finish(origin func(key string) string) []string {
 	}
 	if !slices.Contains([]string{"auto", "on", "off"}, c.Terraform.Confine) {
 		complain("terraform.confine", "%q is none of auto, on, off", c.Terraform.Confine)
+	}
+	if !slices.Contains([]string{"", "cloudtrail"}, c.Drift.Attribution) {
+		complain("drift.attribution", "%q is not cloudtrail", c.Drift.Attribution)
 	}
 	if c.Drift.MaxParallel < 1 {
 		complain("drift.max_parallel", "is less than one")

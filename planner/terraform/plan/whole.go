@@ -58,3 +58,21 @@ func raw(v any) json.RawMessage {
 	}
 	return body
 }
+
+// Before returns what resources were like that a plan would change, or found
+// changed, as the state had them, by address: for finding them elsewhere. It
+// may hold sensitive values and is never stored or shown.
+func Before(p *tfjson.Plan) map[string]map[string]any {
+	all := map[string]map[string]any{}
+	for _, list := range [][]*tfjson.ResourceChange{p.ResourceChanges, p.ResourceDrift} { // of both, the second knows the state before
+		for _, rc := range list {
+			if rc == nil || rc.Change == nil || rc.Mode == tfjson.DataResourceMode {
+				continue
+			}
+			if before := object(rc.Change.Before); len(before) > 0 && action(rc.Change.Actions) != NoOp {
+				all[rc.Address] = before
+			}
+		}
+	}
+	return all
+}
