@@ -181,7 +181,6 @@ func TestNamesAreData(t *testing.T) {
 		"owner up":              func(q *Request) { q.Repo = "../app" },
 		"no owner":              func(q *Request) { q.Repo = "app" },
 		"three parts":           func(q *Request) { q.Repo = "acme/app/x" },
-		"pull 0":                func(q *Request) { q.Pull = 0 },
 		"pull -1":               func(q *Request) { q.Pull = -1 },
 		"short head":            func(q *Request) { q.Head = head[:12] },
 		"head is a name":        func(q *Request) { q.Head = "HEAD" },
