@@ -59,15 +59,19 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 	if err := s.read(ctx); err != nil {
 		return err
 	}
-	if err := s.look(ctx, fence, s.due()); err != nil {
+	wrong, err := s.look(ctx, fence, s.due())
+	if err != nil {
 		return err
 	}
 	gone := s.gone()
 	if err := s.tell(ctx, fence, gone); err != nil {
-		return err
+		return errors.Join(wrong, err)
 	}
 	if err := d.forget(ctx, fence, gone); err != nil {
-		return err
+		return errors.Join(wrong, err)
+	}
+	if wrong != nil {
+		return wrong // what was looked at is told, and only the rest is tried again
 	}
 	return d.putState(ctx, fence, state)
 }
@@ -146,31 +150,39 @@ func (s *survey) due() []project.Project {
 	return due
 }
 
-// look looks at projects, some at once, and keeps what it found of each.
-func (s *survey) look(ctx context.Context, fence store.Write, due []project.Project) error {
+// look looks at projects, some at once, and keeps what it found of each. wrong
+// is why some could not be looked at, by a fault of ours: it keeps no other from
+// being looked at, since it may be those projects' own and come again. After
+// err, nothing more can be done or kept.
+func (s *survey) look(ctx context.Context, fence store.Write, due []project.Project) (wrong, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.AtOnce)
-	results := make([]Known, len(due))
+	results, faults := make([]Known, len(due)), make([]error, len(due))
 	for i, p := range due {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			known, err := s.lookAt(ctx, p)
-			if err != nil {
+			switch {
+			case err != nil && ctx.Err() != nil:
 				return err
+			case err != nil:
+				faults[i] = fmt.Errorf("check %s: %w", p.ID(), err)
+				s.Log.Error("a project cannot be checked", "repo", s.job.Repo, "project", p.ID(), "err", err)
+				return nil
 			}
 			results[i], err = s.put(ctx, fence, known)
 			return err
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	for i, p := range due {
 		if results[i].version != 0 {
 			s.known[p.ID()] = results[i]
 		}
 	}
-	return err
+	return errors.Join(faults...), err
 }
 
 // lookAt looks at one project. A project that is being applied is put off.

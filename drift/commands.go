@@ -64,7 +64,7 @@ func (d *Drift) command(ctx context.Context, j work.Job) error {
 		command.Project = finding.ProjectOf(issue.Body)
 	}
 	if j.Command.Drift.Verb == "check" {
-		if err := d.Ask(ctx, j.Repo, command, "comment"); err != nil {
+		if err := d.ask(ctx, j.Repo, command, "comment", "drift-"+j.ID); err != nil {
 			return err
 		}
 		return say("The check is queued. What it finds is shown above, and told here if it is something else than before.")

@@ -123,11 +123,16 @@ func (d *Drift) Do(ctx context.Context, job work.Job) error {
 // Ask queues a check of a repository's projects, or of those that a command
 // names.
 func (d *Drift) Ask(ctx context.Context, repo string, command work.Command, trigger string) error {
+	return d.ask(ctx, repo, command, trigger, "")
+}
+
+// ask queues a check; of two with the same delivery, the first.
+func (d *Drift) ask(ctx context.Context, repo string, command work.Command, trigger, delivery string) error {
 	if !d.Serves(repo) {
 		return fmt.Errorf("%s is not among the repositories that this weir serves", repo)
 	}
 	command.Drift = &job.Drifted{Verb: "check"}
-	_, err := d.Queue.Accept(ctx, "", work.Job{Kind: work.Drift, Repo: repo, Topic: checks, Command: &command, Trigger: trigger})
+	_, err := d.Queue.Accept(ctx, delivery, work.Job{Kind: work.Drift, Repo: repo, Topic: checks, Command: &command, Trigger: trigger})
 	return err
 }
 
@@ -209,18 +214,27 @@ type Point struct {
 // checks.
 const maxHistory = 120
 
-// GiveUp keeps that a job ended in an error of ours, so that the page tells.
+// GiveUp tells that a job ended in an error of ours: on the issue where it was
+// asked for, or, of a check, on the page.
 func (d *Drift) GiveUp(ctx context.Context, job work.Job, cause error) error {
 	d.init()
 	d.Log.Error("giving up", "job", job.ID, "kind", job.Kind, "repo", job.Repo, "err", cause)
+	if job.Topic == Commands {
+		return d.People.Say(ctx, job.Repo, job.Issue, job.ID, "This is weir's own fault, and was not done. The server's log says more under job "+job.ID+". It can be asked for again.")
+	}
 	rows, err := d.Store.Get(ctx, stateKey(job.Repo))
 	if err != nil {
 		return fmt.Errorf("keep the state of drift: %w", err)
 	}
-	w, err := record.Put(stateKey(job.Repo), rows[0].Version, State{
-		Repo: job.Repo, At: time.Now().UTC(),
-		Failure: "This is weir's own fault, and nothing more is tried until the next check. The server's log says more under job " + job.ID + ".",
-	})
+	var state State
+	if rows[0].Version != 0 {
+		if err := record.Decode(rows[0].Body, &state); err != nil {
+			return fmt.Errorf("read %s: %w", stateKey(job.Repo), err)
+		}
+	}
+	state.Repo, state.At = job.Repo, time.Now().UTC()
+	state.Failure = "This is weir's own fault, and nothing more is tried until the next check. The server's log says more under job " + job.ID + "."
+	w, err := record.Put(stateKey(job.Repo), rows[0].Version, state)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package drift
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -137,7 +136,7 @@ func States(ctx context.Context, s store.Store) ([]State, error) {
 	}
 	all := make([]State, len(rows))
 	for i, row := range rows {
-		if err := json.Unmarshal(row.Body, &all[i]); err != nil {
+		if err := record.Decode(row.Body, &all[i]); err != nil {
 			return nil, fmt.Errorf("read %s: %w", row.Key, err)
 		}
 	}
