@@ -54,9 +54,9 @@ type Summary struct {
 }
 
 // Decide compares the items with the issues that there are, of which those
-// without a marker of an item's or the summary's are left alone. At most most
-// issues of items are open: those that are open already, and then the worst;
-// the summary has the rest. Of several issues with one marker the oldest
+// without a marker of an item's or the summary's are left alone. None is opened
+// beyond most: those that are open already stay, then come the worst, and the
+// summary has the rest. Of several issues with one marker the oldest
 // counts, and the others are left as they are.
 func Decide(items []Item, issues []finding.Issue, most int, summary Summary) []Step {
 	byMarker := map[string]finding.Issue{}
@@ -82,10 +82,14 @@ func Decide(items []Item, issues []finding.Issue, most int, summary Summary) []S
 		}
 		return cmp.Or(opened(a)-opened(b), rank[items[a].Severity]-rank[items[b].Severity], strings.Compare(items[a].Marker, items[b].Marker))
 	})
-	told, rest := order, []int(nil)
-	if len(order) > most {
-		told, rest = order[:most], order[most:]
+	// Where there are more than most open, most was larger once: closing them
+	// would say that nothing differs, and leaving them as they are is no truth
+	// for long.
+	n := min(len(order), max(most, 0))
+	for n < len(order) && byMarker[items[order[n]].Marker].Open {
+		n++
 	}
+	told, rest := order[:n], order[n:]
 	var steps []Step
 	for i, item := range items {
 		issue, exists := byMarker[item.Marker]

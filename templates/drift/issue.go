@@ -25,12 +25,15 @@ type Project struct {
 	PutOff string    // why the newest check was not done; "" if it was
 }
 
-// Limits of an issue's body, below the 65,536 characters that GitHub takes
-// (GitHub Docs, "Create an issue").
+// Limits in bytes. Together they stay below the 65,536 characters that GitHub
+// takes of a body; it takes 256 of a title.
 const (
-	maxFindings = 40_000
+	maxFindings = 36_000
+	maxHidden   = 8_000
+	maxRules    = 6_000
+	maxNews     = 25_000 // of each of the two lists
 	maxFailure  = 10_000
-	maxTitle    = 200
+	maxTitle    = 250
 )
 
 // Set is a hidden line that changes with the set of what is found: with it,
@@ -57,7 +60,7 @@ func Title(c finding.Check) string {
 	if c.Failure == "" {
 		what = counts(c.Open())
 	}
-	return markdown.Line("Drift in "+markdown.Printable(c.Project)+": "+cmp.Or(what, "none"), maxTitle)
+	return markdown.Line("Drift in "+markdown.Name(c.Project)+": "+cmp.Or(what, "none"), maxTitle)
 }
 
 // counts says how many findings there are of each kind.
@@ -103,6 +106,7 @@ func Body(p Project) string {
 		line("The check of %s **failed**, so nobody knows whether what is deployed is what %s says. Other projects are checked all the same.\n",
 			markdown.Code(c.Project), markdown.Code(p.Branch))
 		line("%s\n", markdown.Fence("", markdown.Cut(c.Failure, maxFailure)))
+		p.notes(&b)
 		line("Once the cause is mended, the next check closes this issue, or tells what it finds. To check now, write:\n")
 		line("%s", markdown.Fence("", p.command("check")))
 		line("%s", p.foot())
@@ -110,17 +114,16 @@ func Body(p Project) string {
 	}
 	open := c.Open()
 	line("What is deployed of %s is not what %s says: **%s**%s.\n", markdown.Code(c.Project), markdown.Code(p.Branch), counts(open), severity(c))
-	if c.InFlight != 0 {
-		line("Pull request #%d owns this project and may be about to change it.\n", c.InFlight)
-	}
-	if p.PutOff != "" {
-		line("The newest check was put off: %s.\n", markdown.Text(p.PutOff))
-	}
+	p.notes(&b)
 	left := maxFindings
 	for _, k := range kinds {
 		left -= k.list(&b, open, left)
 	}
+	if c.Cut {
+		line("There is more than is listed here.\n")
+	}
 	p.hidden(&b)
+	p.rules(&b)
 	line("### What to do\n")
 	line("Each of these makes a pull request with its own plan, lock and approval; nothing is applied from here. Write one as a comment:\n")
 	line("%s\n", markdown.Fence("", strings.Join([]string{
@@ -131,6 +134,16 @@ func Body(p Project) string {
 	}, "\n")))
 	line("%s", p.foot())
 	return b.String()
+}
+
+// notes tell what else is going on with the project.
+func (p Project) notes(b *strings.Builder) {
+	if p.Check.InFlight != 0 {
+		fmt.Fprintf(b, "In flight: pull request #%d owns this project and may be about to change it.\n\n", p.Check.InFlight)
+	}
+	if p.PutOff != "" {
+		fmt.Fprintf(b, "The newest check was put off: %s.\n\n", markdown.Text(p.PutOff))
+	}
 }
 
 // command is a drift command for this project.
@@ -160,15 +173,22 @@ func (k kind) list(b *strings.Builder, found []finding.Finding, room int) int {
 	}
 	before := b.Len()
 	fmt.Fprintf(b, "### %s\n\n%s\n\n", title(string(k.kind)), k.says)
-	for i, f := range of {
-		if b.Len()-before > room {
-			fmt.Fprintf(b, "- and %d more\n", len(of)-i)
-			break
-		}
-		b.WriteString(item(f))
-	}
+	fill(b, room, len(of), func(i int) string { return item(of[i]) })
 	b.WriteString("\n")
 	return b.Len() - before
+}
+
+// fill writes n lines of a list for as long as they fit into room bytes, and
+// says how many are left out.
+func fill(b *strings.Builder, room, n int, line func(i int) string) {
+	for i := range n {
+		text := line(i)
+		if room -= len(text); room < 0 {
+			fmt.Fprintf(b, "- and %d more\n", n-i)
+			return
+		}
+		b.WriteString(text)
+	}
 }
 
 // title begins a kind's name with a capital letter.
@@ -181,48 +201,69 @@ func item(f finding.Finding) string {
 	if f.Severity == finding.High {
 		b.WriteString("**high** ")
 	}
-	b.WriteString(markdown.Code(f.Address))
-	if f.Attribute != "" {
-		b.WriteString(" " + markdown.Code(f.Attribute))
-	}
-	switch {
-	case f.Declared != "" && f.Deployed != "":
-		fmt.Fprintf(&b, ": code %s, deployed %s", markdown.Code(f.Declared), markdown.Code(f.Deployed))
-	case f.Deployed != "":
-		fmt.Fprintf(&b, ": deployed %s, not in the code", markdown.Code(f.Deployed))
-	case f.Declared != "":
-		fmt.Fprintf(&b, ": code %s, not deployed", markdown.Code(f.Declared))
-	}
+	b.WriteString(place(f) + values(f))
 	if f.Why != "" {
-		b.WriteString(". " + markdown.Text(f.Why))
+		b.WriteString("; " + markdown.Text(f.Why))
 	}
 	if f.Pull != 0 {
-		fmt.Fprintf(&b, ". See #%d", f.Pull)
+		fmt.Fprintf(&b, "; see #%d", f.Pull)
 	}
+	b.WriteString(".")
 	if by := f.By; by != nil {
-		fmt.Fprintf(&b, " By %s (%s, %s) on %s, event %s; %s.", markdown.Name(by.Who), markdown.Text(by.How), markdown.Code(by.What),
-			moment(by.When), markdown.Code(by.EventID), markdown.Text(by.Sure))
+		fmt.Fprintf(&b, " By %s (%s, %s) on %s, event %s; %s.", person(by.Who), person(by.How), markdown.Code(by.What),
+			moment(by.When), markdown.Code(by.EventID), person(by.Sure))
 	}
 	b.WriteString("\n")
 	return b.String()
 }
 
-// hidden tells what rules of weir.yaml hide, and which of them have ended.
+// place is what a finding is about.
+func place(f finding.Finding) string {
+	if f.Attribute == "" {
+		return markdown.Code(f.Address)
+	}
+	return markdown.Code(f.Address) + " " + markdown.Code(f.Attribute)
+}
+
+func values(f finding.Finding) string {
+	switch {
+	case f.Declared != "" && f.Deployed != "":
+		return fmt.Sprintf(": code %s, deployed %s", markdown.Code(f.Declared), markdown.Code(f.Deployed))
+	case f.Deployed != "":
+		return fmt.Sprintf(": deployed %s, not in the code", markdown.Code(f.Deployed))
+	case f.Declared != "":
+		return fmt.Sprintf(": code %s, not deployed", markdown.Code(f.Declared))
+	}
+	return ""
+}
+
+// person is a short text that others chose, such as a name: nobody is
+// mentioned by it.
+func person(s string) string { return markdown.Text(markdown.Name(s)) }
+
+// hidden tells what rules of weir.yaml hide.
 func (p Project) hidden(b *strings.Builder) {
-	n := len(p.Check.Findings) - len(p.Check.Open())
-	if n > 0 {
-		fmt.Fprintf(b, "<details><summary>%s hidden by rules of weir.yaml</summary>\n\n", many(n, "finding is", "findings are"))
-		for _, f := range p.Check.Findings {
-			if f.Ignored != nil {
-				fmt.Fprintf(b, "- %s %s until %s, by %s: %s\n", markdown.Code(f.Address), markdown.Code(f.Attribute),
-					markdown.Text(f.Ignored.Until), markdown.Name(f.Ignored.Owner), markdown.Text(f.Ignored.Reason))
-			}
-		}
-		b.WriteString("\n</details>\n\n")
+	all := slices.DeleteFunc(slices.Clone(p.Check.Findings), func(f finding.Finding) bool { return f.Ignored == nil })
+	if len(all) == 0 {
+		return
 	}
-	for _, e := range p.Check.Ended {
-		fmt.Fprintf(b, "A rule of weir.yaml hides nothing any more: %s\n\n", markdown.Text(e))
+	fmt.Fprintf(b, "<details><summary>%s hidden by rules of weir.yaml</summary>\n\n", many(len(all), "finding is", "findings are"))
+	fill(b, maxHidden, len(all), func(i int) string {
+		f := all[i]
+		return fmt.Sprintf("- %s (%s) until %s, by %s: %s\n", place(f), f.Kind, person(f.Ignored.Until), person(f.Ignored.Owner), markdown.Text(f.Ignored.Reason))
+	})
+	b.WriteString("\n</details>\n\n")
+}
+
+// rules tells which rules of weir.yaml have ended, or hide nothing.
+func (p Project) rules(b *strings.Builder) {
+	all := slices.Concat(p.Check.Ended, p.Check.Unused)
+	if len(all) == 0 {
+		return
 	}
+	b.WriteString("Rules of weir.yaml that hide nothing (any more):\n\n")
+	fill(b, maxRules, len(all), func(i int) string { return "- " + markdown.Text(all[i]) + "\n" })
+	b.WriteString("\n")
 }
 
 func many(n int, one, more string) string {
@@ -268,29 +309,20 @@ func News(told []finding.Finding, c finding.Check) string {
 	}
 	var b strings.Builder
 	b.WriteString(newsMarker(c) + "\n" + Set(c) + "\n")
+	start := b.Len()
 	tell := func(what string, list, other []finding.Finding) {
-		const most = 30
-		n := 0
-		for _, f := range list {
-			if known(other, f) {
-				continue
-			}
-			switch n++; {
-			case n == 1:
-				b.WriteString("**" + what + "**\n\n" + item(f))
-			case n <= most:
-				b.WriteString(item(f))
-			}
-		}
-		if n > most {
-			fmt.Fprintf(&b, "- and %d more, above\n", n-most)
-		}
-		if n > 0 {
+		list = slices.DeleteFunc(slices.Clone(list), func(f finding.Finding) bool { return known(other, f) })
+		if len(list) > 0 {
+			b.WriteString("**" + what + "**\n\n")
+			fill(&b, maxNews, len(list), func(i int) string { return item(list[i]) })
 			b.WriteString("\n")
 		}
 	}
-	tell("New since the last check", after, before)
-	tell("Gone since the last check", before, after)
+	tell("New since people were told last", after, before)
+	tell("Gone since people were told last", before, after)
+	if b.Len() == start { // it was closed by hand, or the check had failed
+		b.WriteString("What is above still differs.\n")
+	}
 	return b.String()
 }
 
@@ -306,18 +338,15 @@ func Closed(c finding.Check, gone bool) string {
 // their own, because there are so many.
 func Summary(list []Project, most int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nMore than %d projects differ from the code. Each of the worst has an issue; these have not:\n\n", SummaryMarker, most)
-	for i, p := range list {
-		if b.Len() > maxFindings {
-			fmt.Fprintf(&b, "- and %d more\n", len(list)-i)
-			break
-		}
+	fmt.Fprintf(&b, "%s\nMore than %d projects differ from the code. These have no issue of their own:\n\n", SummaryMarker, most)
+	fill(&b, maxFindings, len(list), func(i int) string {
+		c := list[i].Check
 		what := "the check fails"
-		if p.Check.Failure == "" {
-			what = counts(p.Check.Open()) + severity(p.Check)
+		if c.Failure == "" {
+			what = counts(c.Open()) + severity(c)
 		}
-		fmt.Fprintf(&b, "- %s: %s\n", markdown.Code(p.Check.Project), what)
-	}
+		return fmt.Sprintf("- %s: %s\n", markdown.Code(c.Project), what)
+	})
 	return b.String()
 }
 

@@ -71,8 +71,7 @@ const (
 	signFailed = '×'
 )
 
-// History is a check's outcomes as signs, for people who know them, and in
-// words.
+// History is the outcomes of checks as signs, the newest last.
 func History(open []int, failed []bool) string {
 	var b strings.Builder
 	for i, n := range open {
@@ -88,9 +87,28 @@ func History(open []int, failed []bool) string {
 	return b.String()
 }
 
+// HistoryWords is the history in words.
+func (r Row) HistoryWords() string {
+	n := func(sign rune) int { return strings.Count(r.History, string(sign)) }
+	drift, failed := n(signDrift), n(signFailed)
+	return fmt.Sprintf("of %s %d found drift and %d failed", many(n(signGood)+drift+failed, "check", "checks"), drift, failed)
+}
+
+// Values are a finding's values, for the page: what the code says, and what is
+// deployed.
+func (Row) Values(f finding.Finding) (pairs [][2]string) {
+	if f.Declared != "" {
+		pairs = append(pairs, [2]string{"code", f.Declared})
+	}
+	if f.Deployed != "" {
+		pairs = append(pairs, [2]string{"deployed", f.Deployed})
+	}
+	return pairs
+}
+
 // Headline says all in one line.
 func (p Page) Headline() (tone, text string) {
-	projects, differ, failed := 0, 0, 0
+	projects, differ, failed, unchecked := 0, 0, 0, 0
 	for _, r := range p.Repos {
 		if r.Failure != "" {
 			failed++
@@ -98,6 +116,8 @@ func (p Page) Headline() (tone, text string) {
 		for _, row := range r.Projects {
 			projects++
 			switch {
+			case row.Check.Started.IsZero():
+				unchecked++
 			case row.Check.Failure != "":
 				failed++
 			case len(row.Check.Open()) > 0:
@@ -105,13 +125,19 @@ func (p Page) Headline() (tone, text string) {
 			}
 		}
 	}
+	drift := fmt.Sprintf("%d of %s differ from the code", differ, many(projects, "project", "projects"))
+	if differ == 1 {
+		drift = fmt.Sprintf("1 of %s differs from the code", many(projects, "project", "projects"))
+	}
 	switch {
 	case failed > 0:
-		return "bad", fmt.Sprintf("%s differ, and %s", many(differ, "project", "projects"), many(failed, "check failed", "checks failed"))
+		return "bad", drift + ", " + many(failed, "check failed", "checks failed")
 	case differ > 0:
-		return "wait", fmt.Sprintf("%d of %s differ from the code", differ, many(projects, "project", "projects"))
-	case projects == 0:
+		return "wait", drift
+	case projects == unchecked:
 		return "calm", "nothing was checked yet"
+	case unchecked > 0:
+		return "good", fmt.Sprintf("no drift in %s, %d not checked yet", many(projects-unchecked, "project", "projects"), unchecked)
 	}
 	return "good", "no drift in " + many(projects, "project", "projects")
 }
