@@ -14,9 +14,11 @@ import (
 
 	nethtml "golang.org/x/net/html"
 
+	"weir/drift/finding"
 	"weir/planner/record"
 	"weir/planner/terraform"
 	"weir/policy"
+	"weir/templates/drift"
 )
 
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)> javascript:alert(1)`
@@ -106,8 +108,73 @@ func allPages(t *testing.T) map[string]page {
 		}, Health: []Health{{Name: "Dispatch", Tone: "good", Text: "no dead letters"}}}},
 		"locks_dead_letters": {PageLocks, LocksPage{Health: []Health{dead}}},
 		"locks_empty":        {PageLocks, LocksPage{}},
-		"problem":            {PageProblem, ProblemPage{Status: 404, Title: "Nothing here", Text: "There is nothing at /pulls/" + hostile + "."}},
+		"drift":              {PageDrift, driftPage(at)},
+		"drift_calm": {PageDrift, drift.Page{Name: "weir", Repos: []drift.Repo{{Name: "acme/infra", Commit: head, At: at, Projects: []drift.Row{
+			{Check: finding.Check{Project: "envs/dev", Started: at, Commit: head}, Next: at.Add(24 * time.Hour), History: "·······"},
+			{Check: finding.Check{Project: "envs/prod", Started: at, Commit: head}, Next: at.Add(24 * time.Hour), History: "▮▮·····"},
+		}}}}},
+		"drift_empty":   {PageDrift, drift.Page{}},
+		"drift_hostile": {PageDrift, hostileDrift(at)},
+		"problem":       {PageProblem, ProblemPage{Status: 404, Title: "Nothing here", Text: "There is nothing at /pulls/" + hostile + "."}},
 	}
+}
+
+// driftPage has projects of every kind, of several repositories.
+func driftPage(at time.Time) drift.Page {
+	check := func(project string, findings ...finding.Finding) finding.Check {
+		return finding.Check{Repo: "acme/infra", Project: project, Started: at, Commit: head, Findings: findings}
+	}
+	row := func(c finding.Check, issue int, history string) drift.Row {
+		r := drift.Row{Check: c, Next: at.Add(24 * time.Hour), History: history, Issue: issue}
+		if issue != 0 {
+			r.IssueURL = fmt.Sprintf("https://github.com/acme/infra/issues/%d", issue)
+		}
+		if len(c.Open()) > 0 || c.Failure != "" {
+			r.Since = at.Add(-72 * time.Hour)
+		}
+		return r
+	}
+	ignored := &finding.Ignored{Owner: "@acme/network", Reason: "the autoscaler sets it", Until: "2026-12-31"}
+	all := check(
+		"envs/prod",
+		finding.Finding{Address: "aws_s3_bucket.logs", Kind: finding.Deleted, Severity: finding.High, Why: "it is not there any more"},
+		finding.Finding{
+			Address: "module.web.aws_security_group.web", Attribute: "ingress", Kind: finding.Changed, Severity: finding.High,
+			Declared: `[{"cidr_blocks":["10.0.0.0/8"],"from_port":443,"protocol":"tcp","to_port":443}]`, Deployed: `[{"cidr_blocks":["0.0.0.0/0"],"from_port":443,"protocol":"tcp","to_port":443}]`,
+			By: &finding.By{Who: "alice (AWSReservedSSO_Admin)", How: "console", What: "AuthorizeSecurityGroupIngress", When: at.Add(-26 * time.Hour), EventID: "6d0c2f0e-1f2b-4e0b-9d0a-0c1e2d3f4a5b", Sure: "certain"},
+		},
+		finding.Finding{Address: "aws_instance.web", Attribute: "instance_type", Kind: finding.Merged, Severity: finding.Medium, Declared: `"t3.large"`, Deployed: `"t3.small"`, Why: "81be0d4 changed it in #41, which nobody has applied", Pull: 41},
+		finding.Finding{Address: "aws_instance.db", Attribute: "monitoring", Kind: finding.Unmerged, Severity: finding.Medium, Declared: "false", Deployed: "true", Why: "#40 applied it and was closed without being merged", Pull: 40},
+		finding.Finding{Address: "aws_lb.web", Attribute: "xff_header_processing_mode", Kind: finding.Version, Severity: finding.Low, Declared: `"append"`, Why: "hashicorp/aws moved from 5.1.0 to 5.9.0"},
+		finding.Finding{Address: "output.ami", Kind: finding.Data, Severity: finding.Low, Declared: `"ami-2"`, Deployed: `"ami-1"`, Why: "it comes from `data.aws_ami.base`, which seems to have another value now"},
+		finding.Finding{Address: "random_id.x", Kind: finding.Unknown, Severity: finding.Low, Why: "no attribute asks for it"},
+		finding.Finding{Address: "aws_autoscaling_group.web", Attribute: "desired_capacity", Kind: finding.Changed, Severity: finding.Low, Ignored: ignored},
+	)
+	all.InFlight, all.Cut = 12, true
+	all.Ended = []string{"rule 2 (`aws_instance.*`, of bob) ended on 2026-11-01; it matches 1 of these findings"}
+	all.Unused = []string{"rule 3 (`aws_db_instance.*`, of carol) matches nothing"}
+	failed := check("envs/staging")
+	failed.Failure = "Error: configuring Terraform AWS Provider: no valid credential sources\n\n  with provider[\"registry.terraform.io/hashicorp/aws\"],\n  on main.tf line 3"
+	long := row(check("modules/a/very/deep/directory/that/is/not/going/to/fit/anywhere@blue", all.Findings[2]), 0, "▮")
+	long.PutOff = "it is being applied by #9"
+	hidden := row(check("envs/qa", all.Findings[7]), 0, "·····")
+	hidden.Next = time.Time{}
+	return drift.Page{Name: "weir", Repos: []drift.Repo{
+		{Name: "acme/infra", Commit: head, At: at, Projects: []drift.Row{
+			row(all, 31, "··············▮▮▮▮▮··×××▮▮▮▮▮▮"), row(failed, 32, "·····×"), long, hidden, row(check("envs/dev"), 0, "·······"), {Check: finding.Check{Project: "envs/new"}, Next: at.Add(time.Hour)},
+		}},
+		{Name: "acme/broken", At: at, Failure: "`weir.yaml`, line 3: there is no key `drfit`"},
+		{Name: "acme/empty", Commit: head, At: at},
+	}}
+}
+
+func hostileDrift(at time.Time) drift.Page {
+	by := &finding.By{Who: hostile, How: hostile, What: hostile, EventID: hostile, Sure: hostile, When: at}
+	c := finding.Check{Project: hostile, Started: at, Commit: hostile, Failure: hostile, Ended: []string{hostile}, Unused: []string{hostile}}
+	c.Findings = []finding.Finding{{Address: hostile, Attribute: hostile, Kind: hostile, Severity: hostile, Declared: hostile, Deployed: hostile, Why: hostile, By: by}}
+	return drift.Page{Name: hostile, Repos: []drift.Repo{{Name: hostile, Failure: hostile, Commit: hostile, At: at, Projects: []drift.Row{
+		{Check: c, PutOff: hostile, History: hostile, Issue: 1, IssueURL: "javascript:alert(1)"},
+	}}}}
 }
 
 func TestPages(t *testing.T) {

@@ -28,7 +28,7 @@ type Project struct {
 // Limits in bytes. Together they stay below the 65,536 characters that GitHub
 // takes of a body; it takes 256 of a title.
 const (
-	maxFindings = 36_000
+	maxFindings = 30_000
 	maxHidden   = 8_000
 	maxRules    = 6_000
 	maxNews     = 25_000 // of each of the two lists
@@ -77,7 +77,7 @@ func counts(found []finding.Finding) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, k.kind))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, "; ") // a kind may hold a comma
 }
 
 type kind struct {

@@ -1,0 +1,92 @@
+package drift
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weir/drift/finding"
+)
+
+func TestRow(t *testing.T) {
+	hidden := &finding.Ignored{Owner: "alice"}
+	found := func(list ...finding.Finding) finding.Check { return finding.Check{Started: at, Findings: list} }
+	for _, c := range []struct {
+		name       string
+		check      finding.Check
+		tone, says string
+		hidden     int
+	}{
+		{"never checked", finding.Check{}, "calm", "not checked yet", 0},
+		{"nothing", found(), "good", "no drift", 0},
+		{"hidden", found(finding.Finding{Kind: finding.Changed, Severity: finding.High, Ignored: hidden}), "good", "no drift", 1},
+		{"low", found(finding.Finding{Kind: finding.Changed, Severity: finding.Low}, finding.Finding{Kind: finding.Data, Ignored: hidden}), "wait", "1 changed outside", 1},
+		{"high", found(finding.Finding{Kind: finding.Changed, Severity: finding.High}, finding.Finding{Kind: finding.Deleted}), "bad", "1 deleted outside; 1 changed outside", 0},
+		{"failed", finding.Check{Started: at, Failure: "Error"}, "bad", "check failed", 0},
+	} {
+		r := Row{Check: c.check}
+		if r.Tone() != c.tone || r.Says() != c.says || r.Hidden() != c.hidden {
+			t.Errorf("%s: got %s, %q, %d hidden", c.name, r.Tone(), r.Says(), r.Hidden())
+		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	for _, c := range []struct {
+		open        []int
+		failed      []bool
+		want, words string
+	}{
+		{nil, nil, "", "of 0 checks 0 found drift and 0 failed"},
+		{[]int{0}, []bool{false}, "·", "of 1 check 0 found drift and 0 failed"},
+		{[]int{0, 3, 0, 3, 1}, []bool{false, false, true, true, false}, "·▮××▮", "of 5 checks 2 found drift and 2 failed"},
+	} {
+		r := Row{History: History(c.open, c.failed)}
+		if r.History != c.want || r.HistoryWords() != c.words {
+			t.Errorf("%v %v: got %s, %q", c.open, c.failed, r.History, r.HistoryWords())
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	for _, c := range []struct {
+		f    finding.Finding
+		want [][2]string
+	}{
+		{finding.Finding{}, nil},
+		{finding.Finding{Declared: "1"}, [][2]string{{"code", "1"}}},
+		{finding.Finding{Deployed: "2"}, [][2]string{{"deployed", "2"}}},
+		{finding.Finding{Declared: "1", Deployed: "2"}, [][2]string{{"code", "1"}, {"deployed", "2"}}},
+	} {
+		if diff := cmp.Diff(c.want, Row{}.Values(c.f)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	good := Row{Check: finding.Check{Started: at}}
+	differs := Row{Check: check()}
+	failed := Row{Check: finding.Check{Started: at, Failure: "Error"}}
+	never := Row{}
+	for _, c := range []struct {
+		repos      []Repo
+		tone, text string
+	}{
+		{nil, "calm", "nothing was checked yet"},
+		{[]Repo{{Projects: []Row{never, never}}}, "calm", "nothing was checked yet"},
+		{[]Repo{{Projects: []Row{good}}}, "good", "no drift in 1 project"},
+		{[]Repo{{Projects: []Row{good, good}}, {Projects: []Row{good}}}, "good", "no drift in 3 projects"},
+		{[]Repo{{Projects: []Row{good, never, never}}}, "good", "no drift in 1 project, 2 not checked yet"},
+		{[]Repo{{Projects: []Row{good, differs}}}, "wait", "1 of 2 projects differs from the code"},
+		{[]Repo{{Projects: []Row{differs}}, {Projects: []Row{differs, good}}}, "wait", "2 of 3 projects differ from the code"},
+		{[]Repo{{Projects: []Row{differs, failed}}}, "bad", "1 of 2 projects differs from the code, 1 check failed"},
+		{[]Repo{{Failure: "no"}, {Projects: []Row{good, failed}}}, "bad", "0 of 2 projects differ from the code, 2 checks failed"},
+		{[]Repo{{Failure: "no"}}, "bad", "0 of 0 projects differ from the code, 1 check failed"},
+	} {
+		p := Page{Repos: c.repos}
+		if p.HeadlineTone() != c.tone || p.HeadlineText() != c.text {
+			t.Errorf("got %s, %q; want %s, %q", p.HeadlineTone(), p.HeadlineText(), c.tone, c.text)
+		}
+	}
+}
