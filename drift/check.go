@@ -219,6 +219,9 @@ func (s *survey) lookAt(ctx context.Context, p project.Project) (Known, error) {
 			return known, err
 		}
 	}
+	if check, err = bounded(check); err != nil {
+		return known, err
+	}
 	known = known.learn(check, group)
 	known.Assignees = nil
 	if rule != nil {

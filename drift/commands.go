@@ -262,14 +262,21 @@ func (s *survey) express(ctx context.Context, p project.Project, w edit.Wanted) 
 		again := false
 		for _, address := range addresses(w) {
 			i := slices.IndexFunc(left.Summary.Changes, func(c terraform.Change) bool { return c.Address == address })
-			if i >= 0 && !slices.ContainsFunc(result.Not, func(n edit.Not) bool { return n.Address == address }) {
-				not = append(not, fmt.Sprintf("`%s`: with the edited code its plan would still %s it.", address, left.Summary.Changes[i].Action))
-				w, again = without(w, address), true
+			if i < 0 || edits(w, result, address) == 0 {
+				continue
 			}
+			why := fmt.Sprintf("`%s`: with the edited code its plan would still %s it.", address, left.Summary.Changes[i].Action)
+			for _, n := range result.Not {
+				if n.Address == address {
+					why += fmt.Sprintf(" Its %s cannot be written: %s.", n.Attribute, n.Why)
+				}
+			}
+			not = append(not, why)
+			w, again = without(w, address), true
 		}
 		if !again {
 			for _, address := range addresses(w) {
-				if !slices.ContainsFunc(left.Summary.Changes, func(c terraform.Change) bool { return c.Address == address }) {
+				if edits(w, result, address) > 0 {
 					done = append(done, "`"+address+"`")
 				}
 			}
@@ -279,18 +286,39 @@ func (s *survey) express(ctx context.Context, p project.Project, w edit.Wanted) 
 	return nil, nil, append(not, "The edits depend on each other, so that none is left that stands alone."), nil
 }
 
+// edits is how many of the edits of a resource were made.
+func edits(w edit.Wanted, made edit.Result, address string) int {
+	n := 0
+	for _, set := range w.Set {
+		if set.Address == address {
+			n++
+		}
+	}
+	for _, remove := range w.Remove {
+		if remove.Address == address {
+			n++
+		}
+	}
+	for _, not := range made.Not {
+		if not.Address == address {
+			n--
+		}
+	}
+	return n
+}
+
 // tryOut plans the project with other files, and puts the files back.
 func (s *survey) tryOut(ctx context.Context, p project.Project, files map[string][]byte) (plan *terraform.Plan, failure string, err error) {
 	for name, content := range files {
 		path := filepath.Join(s.co.Root, filepath.FromSlash(name))
-		before, err := os.ReadFile(path) // #nosec G304 -- edit follows no links and leaves the checkout's files alone
-		if err != nil {
-			return nil, "", fmt.Errorf("adopt: %w", err)
-		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			return nil, "", fmt.Errorf("adopt: %w", err)
+		before, wrong := os.ReadFile(path) // #nosec G304 -- edit follows no links and leaves the checkout's files alone
+		if wrong != nil {
+			return nil, "", fmt.Errorf("adopt: %w", wrong)
 		}
 		defer func() { err = errors.Join(err, os.WriteFile(path, before, 0o600)) }() // #nosec G703 -- likewise
+		if wrong := os.WriteFile(path, content, 0o600); wrong != nil {
+			return nil, "", fmt.Errorf("adopt: %w", wrong)
+		}
 	}
 	return s.plan(ctx, p)
 }

@@ -193,7 +193,8 @@ type Known struct {
 	Issue   int           `json:"issue,omitempty"`
 	PutOff  string        `json:"put_off,omitempty"` // why the newest check was not done: the findings are of the one before
 
-	Told []finding.Finding `json:"told,omitempty"` // what people were told last
+	Told   []finding.Finding `json:"told,omitempty"`   // what people were told last
+	Blamed []finding.Finding `json:"blamed,omitempty"` // while checks fail: what the last one that did not knew who did it of
 
 	Assignees []string `json:"assignees,omitempty"` // of its issue
 	History   []Point  `json:"history,omitempty"`   // the newest last

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"time"
 
 	"weir/drift/finding"
@@ -131,7 +132,8 @@ func (s *survey) blame(ctx context.Context, check *finding.Check, plan *terrafor
 		return
 	}
 	known := map[finding.Key]*finding.By{}
-	for _, f := range s.known[check.Project].Check.Findings {
+	before := s.known[check.Project]
+	for _, f := range slices.Concat(before.Blamed, before.Check.Findings) {
 		known[f.Key()] = f.By
 	}
 	var open []finding.Finding

@@ -2,6 +2,8 @@ package drift
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,8 +18,15 @@ import (
 // partition holds OWNER/REPO#PROJECT: what is known of a project.
 const partition = "drift"
 
-// keyOf is exact: a repository's name holds no '#'.
-func keyOf(repo, id string) store.Key { return store.Key{Partition: partition, Sort: repo + "#" + id} }
+// keyOf is exact: a repository's name holds no '#'. A project whose ID is too
+// long for a key is known by its digest; no ID begins with slashes.
+func keyOf(repo, id string) store.Key {
+	if len(repo)+len("#")+len(id) > store.MaxSort/2 {
+		sum := sha256.Sum256([]byte(id))
+		id = "//" + hex.EncodeToString(sum[:])
+	}
+	return store.Key{Partition: partition, Sort: repo + "#" + id}
+}
 
 // Read returns what is known of a repository's projects, or of all
 // repositories' where repo is empty, in the order of their names.
@@ -55,6 +64,11 @@ func (k Known) learn(c finding.Check, group string) Known {
 	case k.Since.IsZero():
 		k.Since = c.Started
 	}
+	if c.Failure == "" {
+		k.Blamed = nil
+	} else if blamed := slices.DeleteFunc(slices.Clone(before.Findings), func(f finding.Finding) bool { return f.By == nil }); len(blamed) > 0 {
+		k.Blamed = blamed
+	}
 	k.History = append(slices.Clone(k.History), Point{
 		At: c.Started, Open: len(c.Open()), Hidden: len(c.Findings) - len(c.Open()), Worst: c.Worst(), Failed: c.Failure != "",
 	})
@@ -79,31 +93,34 @@ func keys(c finding.Check) []finding.Key {
 	return list
 }
 
-// put stores what is known, provided that this worker still has the job. What
-// is too large for a record loses findings, and says so.
-func (d *Drift) put(ctx context.Context, fence store.Write, k Known) (Known, error) {
+// bounded leaves findings out, the least bad, until a check and what was told
+// of it fit into one record. It is the same for the same findings, so that what
+// was left out is no change.
+func bounded(c finding.Check) (finding.Check, error) {
 	for {
-		w, err := record.Put(keyOf(k.Check.Repo, k.Check.Project), k.version, k)
-		if err != nil {
-			return k, err
+		w, err := record.Put(keyOf(c.Repo, c.Project), 0, c)
+		if err != nil || len(w.Body) <= store.MaxBody/4 || len(c.Findings) == 0 {
+			return c, err
 		}
-		if len(w.Body) > store.MaxBody/2 && len(k.Told)+len(k.Check.Findings) > 0 {
-			if k.Told == nil {
-				k.Check.Findings, k.Check.Cut = k.Check.Findings[:len(k.Check.Findings)/2], true
-			}
-			k.Told = nil
-			continue
-		}
-		if err := record.Commit(ctx, d.Store, fence, w); err != nil {
-			return k, fmt.Errorf("keep the check of %s: %w", k.Check.Project, err)
-		}
-		rows, err := d.Store.Get(ctx, w.Key)
-		if err != nil {
-			return k, fmt.Errorf("keep the check of %s: %w", k.Check.Project, err)
-		}
-		k.version = rows[0].Version
-		return k, nil
+		c.Findings, c.Cut = c.Findings[:len(c.Findings)/2], true
 	}
+}
+
+// put stores what is known, provided that this worker still has the job.
+func (d *Drift) put(ctx context.Context, fence store.Write, k Known) (Known, error) {
+	w, err := record.Put(keyOf(k.Check.Repo, k.Check.Project), k.version, k)
+	if err != nil {
+		return k, err
+	}
+	if err := record.Commit(ctx, d.Store, fence, w); err != nil {
+		return k, fmt.Errorf("keep the check of %s: %w", k.Check.Project, err)
+	}
+	rows, err := d.Store.Get(ctx, w.Key)
+	if err != nil {
+		return k, fmt.Errorf("keep the check of %s: %w", k.Check.Project, err)
+	}
+	k.version = rows[0].Version
+	return k, nil
 }
 
 // forget removes what is known of projects that are gone.

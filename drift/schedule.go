@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"weir/drift/schedule"
@@ -21,10 +20,15 @@ const (
 	maxRead = 50 // repositories read in one look
 )
 
+// forgotten is after how long nothing is stored any more of a repository that
+// is not checked any more; see schedule.Book.Due.
+const forgotten = 2 * time.Hour
+
 // plan is what a repository's weir.yaml said when it was last read.
 type plan struct {
-	groups []schedule.Group
+	groups []schedule.Group // nil: it was not read yet
 	read   time.Time
+	left   time.Time // since when the repository is not checked any more; zero: it is
 }
 
 // Run makes a job of each check that is due, until ctx ends. Of all servers
@@ -49,7 +53,8 @@ func (d *Drift) Run(ctx context.Context) {
 	}
 }
 
-// list makes plans have exactly the repositories that are checked.
+// list makes plans have the repositories that are checked, and for a while
+// those that were, so that what is stored of them is forgotten.
 func (d *Drift) list(ctx context.Context, plans map[string]plan) error {
 	names := d.Named
 	if names == nil {
@@ -58,14 +63,29 @@ func (d *Drift) list(ctx context.Context, plans map[string]plan) error {
 			return err
 		}
 	}
-	for repo := range plans {
-		if !slices.Contains(names, repo) {
-			delete(plans, repo)
+	checked := map[string]bool{}
+	for _, repo := range names {
+		checked[repo] = d.Serves(repo)
+		if p, ok := plans[repo]; checked[repo] && (!ok || !p.left.IsZero()) {
+			plans[repo] = plan{}
 		}
 	}
-	for _, repo := range names {
-		if _, ok := plans[repo]; !ok && d.Serves(repo) {
-			plans[repo] = plan{}
+	slots, err := schedule.Book{Store: d.Store}.All(ctx) // of before a restart, too
+	if err != nil {
+		return err
+	}
+	for _, slot := range slots {
+		if _, ok := plans[slot.Repo]; !ok {
+			plans[slot.Repo] = plan{}
+		}
+	}
+	for repo, p := range plans {
+		switch {
+		case checked[repo]:
+		case p.left.IsZero():
+			plans[repo] = plan{groups: []schedule.Group{}, left: time.Now()}
+		case time.Since(p.left) >= forgotten:
+			delete(plans, repo)
 		}
 	}
 	return nil
@@ -78,7 +98,7 @@ func (d *Drift) round(ctx context.Context, plans map[string]plan) {
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(p.read) >= reread && read < maxRead {
+		if p.left.IsZero() && time.Since(p.read) >= reread && read < maxRead {
 			read++
 			groups, err := d.groups(ctx, repo)
 			if err != nil {
