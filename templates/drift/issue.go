@@ -63,8 +63,10 @@ func Title(c finding.Check) string {
 	return markdown.Line("Drift in "+markdown.Name(c.Project)+": "+cmp.Or(what, "none"), maxTitle)
 }
 
-// counts says how many findings there are of each kind.
-func counts(found []finding.Finding) string {
+// counts says how many findings there are of each kind. A kind may hold a comma.
+func counts(found []finding.Finding) string { return strings.Join(perKind(found), "; ") }
+
+func perKind(found []finding.Finding) []string {
 	var parts []string
 	for _, k := range kinds {
 		n := 0
@@ -77,7 +79,7 @@ func counts(found []finding.Finding) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, k.kind))
 		}
 	}
-	return strings.Join(parts, "; ") // a kind may hold a comma
+	return parts
 }
 
 type kind struct {

@@ -48,21 +48,26 @@ func (r Row) Tone() string {
 	return "good"
 }
 
-// Says is what was found, in numbers.
-func (r Row) Says() string {
+// Says is what was found, in numbers: each kind by itself.
+func (r Row) Says() []string {
 	switch {
 	case r.Check.Started.IsZero():
-		return "not checked yet"
+		return []string{"not checked yet"}
 	case r.Check.Failure != "":
-		return "check failed"
+		return []string{"check failed"}
 	case len(r.Check.Open()) == 0:
-		return "no drift"
+		return []string{"no drift"}
 	}
-	return counts(r.Check.Open())
+	return perKind(r.Check.Open())
 }
 
 // Hidden is how many findings rules hide.
 func (r Row) Hidden() int { return len(r.Check.Findings) - len(r.Check.Open()) }
+
+// More is whether there are details to unfold.
+func (r Row) More() bool {
+	return r.Check.Failure != "" || len(r.Check.Open())+len(r.Check.Ended)+len(r.Check.Unused) > 0
+}
 
 // Signs of the history.
 const (
@@ -130,6 +135,8 @@ func (p Page) Headline() (tone, text string) {
 		drift = fmt.Sprintf("1 of %s differs from the code", many(projects, "project", "projects"))
 	}
 	switch {
+	case failed > 0 && differ == 0:
+		return "bad", many(failed, "check failed", "checks failed")
 	case failed > 0:
 		return "bad", drift + ", " + many(failed, "check failed", "checks failed")
 	case differ > 0:

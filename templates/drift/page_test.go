@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,7 +26,10 @@ func TestRow(t *testing.T) {
 		{"failed", finding.Check{Started: at, Failure: "Error"}, "bad", "check failed", 0},
 	} {
 		r := Row{Check: c.check}
-		if r.Tone() != c.tone || r.Says() != c.says || r.Hidden() != c.hidden {
+		if more := c.tone == "bad" || c.tone == "wait"; r.More() != more {
+			t.Errorf("%s: more to show: %t", c.name, r.More())
+		}
+		if r.Tone() != c.tone || strings.Join(r.Says(), "; ") != c.says || r.Hidden() != c.hidden {
 			t.Errorf("%s: got %s, %q, %d hidden", c.name, r.Tone(), r.Says(), r.Hidden())
 		}
 	}
@@ -81,8 +85,8 @@ func TestHeadline(t *testing.T) {
 		{[]Repo{{Projects: []Row{good, differs}}}, "wait", "1 of 2 projects differs from the code"},
 		{[]Repo{{Projects: []Row{differs}}, {Projects: []Row{differs, good}}}, "wait", "2 of 3 projects differ from the code"},
 		{[]Repo{{Projects: []Row{differs, failed}}}, "bad", "1 of 2 projects differs from the code, 1 check failed"},
-		{[]Repo{{Failure: "no"}, {Projects: []Row{good, failed}}}, "bad", "0 of 2 projects differ from the code, 2 checks failed"},
-		{[]Repo{{Failure: "no"}}, "bad", "0 of 0 projects differ from the code, 1 check failed"},
+		{[]Repo{{Failure: "no"}, {Projects: []Row{good, failed}}}, "bad", "2 checks failed"},
+		{[]Repo{{Failure: "no"}}, "bad", "1 check failed"},
 	} {
 		p := Page{Repos: c.repos}
 		if p.HeadlineTone() != c.tone || p.HeadlineText() != c.text {
