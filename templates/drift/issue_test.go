@@ -197,7 +197,7 @@ func TestLength(t *testing.T) {
 			var c finding.Check
 			c.Project, c.Started, c.Terraform, c.Cut = strings.ToValidUTF8(word[:min(len(word), 4096)], ""), at, word, true // no path is longer
 			for _, k := range kinds {
-				for i := range 1000 {
+				for i := range 300 {
 					f := finding.Finding{Address: fmt.Sprintf("%s.r%d", word, i), Attribute: word, Kind: k.kind, Severity: finding.High, Declared: word, Deployed: word, Why: word, Pull: 123456}
 					f.By = &finding.By{Who: word, How: word, What: word, EventID: word, Sure: word}
 					if i%2 == 0 {
