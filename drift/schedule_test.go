@@ -63,14 +63,14 @@ func TestOneJobASlot(t *testing.T) {
 		if got := queued(t, s); len(got) > 0 {
 			t.Fatalf("queued at first: %+v", got)
 		}
-		time.Sleep(24 * time.Hour)
+		<-time.After(24 * time.Hour)
 		look(a, b)
 		look(a, b)
 		got := queued(t, s)
 		if len(got) != 1 || got[0].Kind != work.Drift || got[0].Group != others || got[0].Topic != checks || got[0].Trigger != "schedule" {
 			t.Fatalf("queued %+v", got)
 		}
-		time.Sleep(5 * 24 * time.Hour) // none runs
+		<-time.After(5 * 24 * time.Hour) // none runs
 		c := replica(s, "0 3 * * *")
 		look(c)
 		look(c)
@@ -93,7 +93,7 @@ func TestQueueDueFails(t *testing.T) {
 			if err := d.queueDue(t.Context(), repo, groups, time.Now()); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(24 * time.Hour)
+			<-time.After(24 * time.Hour)
 			s.Fail(1, fault)
 			if err := d.queueDue(t.Context(), repo, groups, time.Now()); !errors.Is(err, storetest.ErrInjected) {
 				t.Errorf("got %v", err)
@@ -132,7 +132,7 @@ func TestRepositoriesThatLeave(t *testing.T) {
 		plans := map[string]plan{}
 		pass := func(d *Drift, after time.Duration) {
 			t.Helper()
-			time.Sleep(after)
+			<-time.After(after)
 			if err := d.list(t.Context(), plans); err != nil {
 				t.Fatal(err)
 			}
