@@ -46,6 +46,8 @@ type Looker interface {
 
 // Locks is what is needed of package locks.
 type Locks interface {
+	// Repos returns the repositories in which there ever was a lock.
+	Repos(ctx context.Context) ([]string, error)
 	List(ctx context.Context, repo string) ([]locks.Lock, error)
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
+	"weir/drift/finding"
 	"weir/drift/schedule"
 	"weir/planner/scope"
 	"weir/planner/work"
@@ -17,7 +19,8 @@ import (
 const (
 	every   = 20 * time.Second
 	reread  = 10 * time.Minute
-	maxRead = 50 // repositories read in one look
+	reask   = time.Hour // GitHub about the default branch
+	maxRead = 50        // repositories read in one look
 )
 
 // forgotten is after how long nothing is stored any more of a repository that
@@ -28,6 +31,8 @@ const forgotten = 2 * time.Hour
 type plan struct {
 	groups []schedule.Group // nil: it was not read yet
 	read   time.Time
+	at     finding.Repository // as GitHub said at asked
+	asked  time.Time
 	left   time.Time // since when the repository is not checked any more; zero: it is
 }
 
@@ -62,6 +67,15 @@ func (d *Drift) list(ctx context.Context, plans map[string]plan) error {
 		if names, err = d.GitHub.Repositories(ctx); err != nil {
 			return err
 		}
+	}
+	if d.Cron == "" {
+		// Only those can have a schedule that say so, and to look into all
+		// that an App is installed on would clone them all.
+		known, err := d.Locks.Repos(ctx)
+		if err != nil {
+			return err
+		}
+		names = slices.DeleteFunc(slices.Clone(names), func(repo string) bool { return !slices.Contains(known, repo) })
 	}
 	checked := map[string]bool{}
 	for _, repo := range names {
@@ -100,7 +114,7 @@ func (d *Drift) round(ctx context.Context, plans map[string]plan) {
 		}
 		if p.left.IsZero() && time.Since(p.read) >= reread && read < maxRead {
 			read++
-			groups, err := d.groups(ctx, repo)
+			groups, err := d.groups(ctx, repo, &p)
 			if err != nil {
 				d.Log.Warn("the schedule of drift cannot be read; the one before counts", "repo", repo, "err", err)
 				p.read = time.Now().Add(time.Minute - reread) // again in a minute
@@ -120,13 +134,17 @@ func (d *Drift) round(ctx context.Context, plans map[string]plan) {
 
 // groups reads the schedule of a repository's default branch. A weir.yaml that
 // is broken leaves the server's schedule, whose check tells what is wrong.
-func (d *Drift) groups(ctx context.Context, repo string) ([]schedule.Group, error) {
-	at, err := d.GitHub.Repository(ctx, repo)
-	if err != nil {
-		return nil, err
+func (d *Drift) groups(ctx context.Context, repo string, p *plan) ([]schedule.Group, error) {
+	if time.Since(p.asked) >= reask {
+		at, err := d.GitHub.Repository(ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		p.at, p.asked = at, time.Now()
 	}
-	head, err := d.Checkouts.Fetch(ctx, repo, at.CloneURL, at.Branch)
+	head, err := d.Checkouts.Fetch(ctx, repo, p.at.CloneURL, p.at.Branch)
 	if err != nil {
+		p.asked = time.Time{} // it may have been renamed
 		return nil, err
 	}
 	cfg, _, err := scope.Finder{Checkouts: d.Checkouts}.BaseConfig(ctx, repo, head)

@@ -181,7 +181,7 @@ func TestScheduleIsRead(t *testing.T) {
 		{"no_such_key: 1\n", "[0 3 * * */]"},
 	} {
 		w.git.commit(map[string]string{"weir.yaml": c.file, "d/main.tf": code(fmt.Sprint("d", len(c.file)))})
-		groups, err := w.groups(t.Context(), repo)
+		groups, err := w.groups(t.Context(), repo, &plan{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,4 +210,30 @@ func TestRunLooksAgain(t *testing.T) {
 			t.Errorf("ended by %v", waited)
 		}
 	})
+}
+
+// Without a schedule of the server's, only repositories in which weir has
+// planned are looked into: an App may be installed on hundreds.
+func TestOnlyRepositoriesThatWeirKnows(t *testing.T) {
+	for _, c := range []struct {
+		cron string
+		held held
+		want int
+	}{
+		{"", held{}, 0},
+		{"", held{"acme/other": nil}, 1},
+		{"0 5 * * *", held{}, 2},
+	} {
+		d := &Drift{
+			Store: storetest.Memory(), Locks: c.held, Cron: c.cron,
+			Named: []string{"acme/app", "acme/other"}, Serves: func(string) bool { return true },
+		}
+		plans := map[string]plan{}
+		if err := d.list(t.Context(), plans); err != nil {
+			t.Fatal(err)
+		}
+		if len(plans) != c.want {
+			t.Errorf("cron %q, known %v: %d repositories, want %d", c.cron, c.held, len(plans), c.want)
+		}
+	}
 }

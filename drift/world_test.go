@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -199,6 +200,10 @@ func told(all []Known) (ids []string) {
 }
 
 type held map[string][]locks.Lock
+
+func (h held) Repos(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(h)), nil
+}
 
 func (h held) List(_ context.Context, repo string) ([]locks.Lock, error) { return h[repo], nil }
 
