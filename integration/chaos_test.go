@@ -160,7 +160,7 @@ func TestI4_KilledAtEachCall(t *testing.T) {
 	clean.lives()
 	calls := len(clean.box.Calls())
 	t.Logf("%d calls", calls)
-	step := 9
+	step := 13
 	if os.Getenv("WEIR_CHAOS") != "" {
 		step = 1
 	}

@@ -210,7 +210,7 @@ func drawOperation(t *rapid.T) *operation {
 type bubble struct{ *testing.T }
 
 func TestI1_I10_Model(t *testing.T) {
-	checks := "400"
+	checks := "250"
 	if os.Getenv("WEIR_CHAOS") != "" {
 		checks = "15000"
 	}
