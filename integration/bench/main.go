@@ -62,12 +62,12 @@ var (
 	whole = size{
 		rounds: 3, projects: 50, calls: []int{1, 10, 50}, files: 20_000, load: 30 * time.Second, rate: 200,
 		starts: 11, records: 10_000, limits: []int{1, 3}, idle: 10 * time.Second, resources: 1200, plans: 40, rest: 3 * time.Minute,
-		locks: 11, jobs: 240, job: 100 * time.Millisecond, lease: 20 * time.Second, long: true,
+		locks: 11, jobs: 240, job: 100 * time.Millisecond, lease: 14 * time.Second, long: true,
 	}
 	short = size{
 		rounds: 1, projects: 50, calls: []int{1, 10, 50}, files: 20_000, load: 5 * time.Second, rate: 200,
 		starts: 3, records: 10_000, limits: []int{1, 3}, idle: 3 * time.Second, resources: 1200, plans: 5, rest: 10 * time.Second,
-		locks: 5, jobs: 120, job: 100 * time.Millisecond, lease: 20 * time.Second, long: true,
+		locks: 5, jobs: 120, job: 100 * time.Millisecond, lease: 14 * time.Second, long: true,
 	}
 )
 
