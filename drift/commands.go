@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"weir/drift/finding"
+	"weir/drift/proposal"
 	"weir/planner/project"
 	"weir/planner/project/config"
 	"weir/planner/project/edit"
@@ -103,14 +104,17 @@ func (d *Drift) goBack(ctx context.Context, j work.Job) (string, error) {
 	if err != nil || branch == nil {
 		return why, err
 	}
-	branch.Name = "weir/drift/" + verb + "-" + scope.Slug(p.ID())
+	branch.Name = proposal.Branches + verb + "-" + scope.Slug(p.ID())
 	branch.Base, branch.Commit = s.repo.Branch, s.head
 	branch.Body += fmt.Sprintf("\n\nAsked for by @%s in #%d.", j.Actor, j.Issue)
 	made, refused, err := d.People.Propose(ctx, j.Repo, *branch)
 	if refused != "" || err != nil {
 		return refused, err
 	}
-	return fmt.Sprintf("Opened #%d. %s", made.Number, why), nil
+	if err := proposal.Put(ctx, d.Store, j.Repo, branch.Name, proposal.Proposal{Actor: j.Actor, Head: made.Head}); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("Opened #%d. %s It needs the approval of somebody else than %s.", made.Number, why, j.Actor), nil
 }
 
 // revert proposes to put back what the code says.

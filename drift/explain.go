@@ -44,7 +44,7 @@ func (s *survey) evidence(ctx context.Context, e *kind.Evidence, p project.Proje
 		return err
 	}
 	from := ""
-	if ok {
+	if ok && last.Last.Dir == p.Dir && last.Last.Workspace == p.Workspace { // and not another of that name
 		e.Applied = applied(last.Last)
 		from = last.Last.Base
 		contains, err := s.Checkouts.Contains(ctx, s.job.Repo, s.head, from)

@@ -1,14 +1,17 @@
 package integration
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"weir/integration/sandbox"
 	"weir/server/control"
+	"weir/store"
 )
 
 // providers is a world's configuration with the real provider hashicorp/local,
@@ -162,6 +165,18 @@ func TestDriftIsReverted(t *testing.T) {
 	w.comment(p, "plan", "local_file.motd")
 	w.check(p.HeadSHA, "weir/apply", "action_required")
 	w.quiet()
+
+	// weir is the author, but alice is who asked: hers is no second pair of eyes.
+	w.review("alice", p, "APPROVE")
+	w.until("alice is told", func() bool {
+		runs, err := w.box.Checks(repo, p.HeadSHA)
+		w.do(err)
+		return slices.ContainsFunc(runs, func(r sandbox.CheckRun) bool { return strings.Contains(r.Title, "alice asked weir for it") })
+	})
+	w.quiet()
+	if content, err := os.ReadFile(w.outside("prod")); err != nil || string(content) != "by hand" {
+		t.Fatalf("applied although only who asked has approved: %q, %v", content, err)
+	}
 	w.review("bob", p, "APPROVE")
 	w.check(p.HeadSHA, "weir/apply", "success")
 	if content, err := os.ReadFile(w.outside("prod")); err != nil || string(content) != "hello" {
@@ -263,5 +278,64 @@ func TestChecksThatFail(t *testing.T) {
 	w.issue("broken", func(i sandbox.Issue) bool { return strings.Contains(i.Title, "broken") && i.State == "closed" })
 	if page := w.get("/drift"); strings.Contains(page, "broken") || !strings.Contains(page, "prod") {
 		t.Errorf("the page:\n%s", page)
+	}
+}
+
+// Whoever pushes to weir's own branch gets nothing applied: weir is the author,
+// so that nobody's own approval would be missing.
+func TestI3_PushToWeirsOwnBranch(t *testing.T) {
+	t.Parallel()
+	w := drifting(t)
+	w.look("prod")
+	issue := w.issue("prod", func(i sandbox.Issue) bool { return i.State == "open" })
+	w.tell("alice", issue, "weir drift revert")
+	p := w.proposed(issue)
+	w.comment(p, "plan", "local_file.motd")
+	w.quiet()
+	head, err := w.box.Push(sandbox.Change{Repo: repo, Branch: p.HeadRef, As: "carol", Files: map[string]string{"prod/main.tf": w.motd("prod", "carol's")}})
+	w.do(err)
+	w.check(head, "weir/plan", "success")
+	w.quiet()
+	w.review("carol", p, "APPROVE")
+	w.review("bob", p, "APPROVE")
+	w.until("the gate says why", func() bool {
+		runs, err := w.box.Checks(repo, head)
+		w.do(err)
+		return slices.ContainsFunc(runs, func(r sandbox.CheckRun) bool { return strings.Contains(r.Title, "not what weir proposed") })
+	})
+	w.quiet()
+	if content, err := os.ReadFile(w.outside("prod")); err != nil || string(content) != "by hand" {
+		t.Errorf("the file holds %q, %v", content, err)
+	}
+}
+
+// spoiled is a store whose ledger cannot be read.
+type spoiled struct{ store.Store }
+
+func (s spoiled) Get(ctx context.Context, keys ...store.Key) ([]store.Record, error) {
+	rows, err := s.Store.Get(ctx, keys...)
+	for i, row := range rows {
+		if strings.HasPrefix(row.Key.Partition, "ledger/") {
+			rows[i].Version, rows[i].Body = 1, []byte("{")
+		}
+	}
+	return rows, err
+}
+
+// A ledger that is out of order keeps no outcome of an apply back.
+func TestI4_OutcomeWithoutALedger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{store: func(s store.Store) store.Store { return spoiled{s} }})
+	p := w.pull("change", map[string]string{"prod/main.tf": w.project("prod", `resource "terraform_data" "a" { input = "two" }`)})
+	w.check(p.HeadSHA, "weir/plan", "success")
+	w.quiet()
+	w.review("bob", p, "APPROVE")
+	w.check(p.HeadSHA, "weir/apply", "success")
+	w.quiet()
+	if n := w.count(p, "apply"); n != 1 {
+		t.Errorf("%d apply comments, want one", n)
+	}
+	if !strings.Contains(w.stateOf("prod"), `"two"`) {
+		t.Error("nothing was applied")
 	}
 }

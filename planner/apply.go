@@ -341,14 +341,16 @@ func (t *task) applyEnded(ctx context.Context, p *record.ProjectRecord, one *rec
 	for try := 1; ; try++ {
 		var entry []store.Write
 		var err error
-		if p.AppliedHead == p.PlanHead { // a stale plan has changed nothing
+		// A stale plan has changed nothing; and a ledger that is out of order
+		// keeps no outcome back.
+		if p.AppliedHead == p.PlanHead && try < 3 {
 			entry, err = record.Remember(ctx, t.Store, t.rec.Record, *p, *one, t.job.Actor)
 		}
 		if err == nil {
 			err = t.saveRuns(ctx, []*record.Run{one}, entry...)
 		}
 		var conflict *store.ConflictError
-		if err == nil || try == tries || errors.As(err, &conflict) || errors.Is(err, work.ErrLost) {
+		if err == nil || try == tries || errors.As(err, &conflict) && entry == nil || errors.Is(err, work.ErrLost) {
 			return err
 		}
 		t.log.Error("the outcome of an apply could not be stored", "project", p.ID, "state", p.State, "try", try, "err", err)

@@ -33,8 +33,8 @@ func (t *task) recoverApply(ctx context.Context) (bool, error) {
 		}
 		p.State, p.AppliedHead = record.Interrupted, p.PlanHead
 		entry, err := record.Remember(ctx, t.Store, t.rec.Record, *p, one, "")
-		if err != nil {
-			return false, err
+		if err != nil { // telling people matters more
+			t.log.Error("an interrupted apply is not in the ledger", "project", p.ID, "err", err)
 		}
 		entries = append(entries, entry...)
 		p.Note = "weir was stopped while terraform applied it; part of it may have been done"

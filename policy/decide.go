@@ -174,6 +174,8 @@ func voidReason(f Facts, review Review) string {
 	switch {
 	case strings.EqualFold(who, f.Pull.Author):
 		return who + " is the author"
+	case f.Pull.AskedBy != "" && strings.EqualFold(who, f.Pull.AskedBy):
+		return who + " asked weir for it"
 	case review.Bot:
 		return who + " is a bot"
 	case !f.Rights[who].CanWrite():
@@ -242,6 +244,9 @@ func mergeable(f Facts) Requirement {
 	r := Requirement{Name: "mergeable"}
 	p := f.Pull
 	switch {
+	case p.Unvouched != "":
+		r.Reason = p.Unvouched
+		return r
 	case p.Merged:
 		// Applying after a merge that came first is allowed: main already
 		// says what the plan does, and leaving it unapplied helps nobody.

@@ -209,6 +209,8 @@ func TestDecide(t *testing.T) {
 		{"the lock was given back", func(f *Facts) { f.Projects[1].Owner = 0 }, "locked", "was given back"},
 
 		{"draft", func(f *Facts) { f.Pull.Draft = true }, "mergeable", "draft"},
+		{"weir's own branch, changed by somebody", func(f *Facts) { f.Pull.Unvouched = "not what weir proposed" }, "mergeable", "not what weir proposed"},
+		{"the same, merged", func(f *Facts) { f.Pull.Unvouched, f.Pull.Merged = "not what weir proposed", true }, "mergeable", "not what weir proposed"},
 		{"closed", func(f *Facts) { f.Pull.Open = false }, "mergeable", "closed"},
 		{"nobody knows yet whether it can be merged", func(f *Facts) { f.Pull.MergeableState = "unknown" }, "", ""},
 		{"conflict", func(f *Facts) { f.Pull.MergeableState = "dirty" }, "mergeable", "conflicts with main"},

@@ -62,6 +62,8 @@ func (r Right) CanWrite() bool { return r == Write || r == Admin }
 type Pull struct {
 	Number         int
 	Author         string
+	AskedBy        string // who had weir open it, where weir is the author: they approve no more than an author does
+	Unvouched      string // why nobody answers for what it holds; then nothing of it is applied. "": somebody does
 	Head           string // full commit id
 	Base           string // branch
 	Draft          bool

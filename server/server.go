@@ -211,10 +211,11 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	}
 	checkouts := &checkout.Repos{Dir: filepath.Join(cfg.DataDir, "git"), Token: s.github.Token, Allow: allow, Log: log}
 	tells := &teller{github: s.github, names: cfg.CommandNames, log: log}
+	facts := issues.Facts{Client: s.github, Store: db}
 	s.planner = &planner.Planner{
 		Store: db, Locks: s.locks, Queue: s.queue, Checkouts: checkouts, Runs: s.runs,
-		Gate:   &gate.Gate{Facts: s.github, Teams: s.github, Locks: s.locks, Checkouts: checkouts, Store: db},
-		Facts:  s.github,
+		Gate:   &gate.Gate{Facts: facts, Teams: s.github, Locks: s.locks, Checkouts: checkouts, Store: db},
+		Facts:  facts,
 		Voice:  &tell.Voice{Teller: tells, Store: db, Text: s.runs.Text, PageURL: s.pullURL, RunURL: s.runURL},
 		Merger: tells, Log: log, AllowForks: cfg.AllowForks,
 	}
