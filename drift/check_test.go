@@ -196,7 +196,7 @@ func TestBrokenFile(t *testing.T) {
 	w.look.plans["b"] = changedOutside("aws_s3_bucket.b")
 	w.do(w.due())
 	before, _ := w.known("b")
-	w.git.commit(map[string]string{"weir.yaml": "no_such_key: 1\n"})
+	w.git.Commit(map[string]string{"weir.yaml": "no_such_key: 1\n"})
 	w.look.taken()
 	w.do(w.due())
 	if got := w.state(); !strings.Contains(got.Failure, "no_such_key") || got.URL == "" || got.Commit == "" {
@@ -206,7 +206,7 @@ func TestBrokenFile(t *testing.T) {
 	if diff := cmp.Diff(before.Check, after.Check); diff != "" || len(w.look.taken()) > 0 || w.tell.calls != 1 {
 		t.Errorf("(-before +after):\n%s", diff)
 	}
-	w.git.commit(map[string]string{"weir.yaml": ""})
+	w.git.Commit(map[string]string{"weir.yaml": ""})
 	w.do(w.due())
 	if got := w.state(); got.Failure != "" {
 		t.Errorf("state %+v", got)
@@ -218,7 +218,7 @@ func TestRemovedProject(t *testing.T) {
 	w.look.plans["b"] = changedOutside("aws_s3_bucket.b")
 	w.tell.issues["b"] = 5
 	w.do(w.due())
-	w.git.commit(map[string]string{"b/main.tf": ""})
+	w.git.Commit(map[string]string{"b/main.tf": ""})
 	delete(w.tell.issues, "b")
 	w.tell.err = errors.New("down")
 	j := w.due()

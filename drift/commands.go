@@ -3,18 +3,15 @@ package drift
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"weir/drift/adopt"
 	"weir/drift/finding"
 	"weir/drift/proposal"
 	"weir/planner/project"
 	"weir/planner/project/config"
-	"weir/planner/project/edit"
 	rules "weir/planner/project/edit/rule"
 	"weir/planner/run"
 	"weir/planner/scope"
@@ -179,172 +176,24 @@ func (s *survey) adopt(ctx context.Context, p project.Project) (*finding.Branch,
 			return nil, "The code of this project is that of " + other.ID() + " too, so it cannot be changed for one of them alone.", nil
 		}
 	}
-	plan, failure, err := s.plan(ctx, p)
+	made, failure, err := adopt.Adopt(ctx, adopt.Project{Root: s.co.Root, Dir: p.Dir, Plan: func(ctx context.Context) (*terraform.Plan, string, error) {
+		return s.Looker.Look(ctx, s.job.Repo, run.Files{Root: s.co.Root, Tree: s.co.Tree}, p, s.Environ)
+	}}, s.asked(p))
 	if failure != "" || err != nil {
 		return nil, failure, err
 	}
-	wanted, not := s.wanted(p, plan)
-	files, done, more, err := s.express(ctx, p, wanted)
-	if err != nil {
-		return nil, "", err
+	if len(made.Files) == 0 {
+		return nil, "Nothing of it can be written into the code:\n\n" + list(made.Not), nil
 	}
-	not = append(not, more...)
-	if len(files) == 0 {
-		return nil, "Nothing of it can be written into the code:\n\n" + list(not), nil
-	}
-	body := "The code of `" + p.ID() + "` says what is deployed: with it these have nothing to change any more, by a plan that was just made.\n\n" + list(done)
-	if len(not) > 0 {
-		body += "\n\nNot expressed here:\n\n" + list(not)
+	body := "The code of `" + p.ID() + "` says what is deployed: with it these have nothing to change any more, by a plan that was just made.\n\n" + list(made.Done)
+	why := "The code says what is deployed of:\n\n" + list(made.Done)
+	if len(made.Not) > 0 {
+		body += "\n\nNot expressed here:\n\n" + list(made.Not)
+		why += "\n\nNot expressed:\n\n" + list(made.Not)
 	}
 	return &finding.Branch{
-		Message: "Say what is deployed of " + p.ID(), Title: "Drift: adopt what is deployed of " + p.ID(), Body: body, Files: files,
-	}, strings.TrimSpace("The code says what is deployed of:\n\n" + list(done) + rest(not)), nil
-}
-
-func rest(not []string) string {
-	if len(not) == 0 {
-		return ""
-	}
-	return "\n\nNot expressed:\n\n" + list(not)
-}
-
-// plan looks at the project as its files are now.
-func (s *survey) plan(ctx context.Context, p project.Project) (*terraform.Plan, string, error) {
-	return s.Looker.Look(ctx, s.job.Repo, run.Files{Root: s.co.Root, Tree: s.co.Tree}, p, s.Environ)
-}
-
-// wanted are the edits that make the code say what is deployed.
-func (s *survey) wanted(p project.Project, plan *terraform.Plan) (w edit.Wanted, not []string) {
-	for _, f := range s.asked(p) {
-		switch f.Kind {
-		case finding.Merged, finding.Unmerged:
-			not = append(not, fmt.Sprintf("`%s`: %s; adopting would undo that.", f.Address, f.Kind))
-			continue
-		case finding.Deleted:
-			if !slices.ContainsFunc(w.Remove, func(r edit.Remove) bool { return r.Address == f.Address }) {
-				w.Remove = append(w.Remove, edit.Remove{Address: f.Address})
-			}
-			continue
-		}
-		for _, v := range plan.Values {
-			if v.Address == f.Address && (f.Attribute == "" || v.Attribute == f.Attribute) {
-				w.Set = append(w.Set, edit.Set{Address: v.Address, Attribute: v.Attribute, Declared: v.Declared, Deployed: v.Deployed, Sensitive: v.Sensitive})
-			}
-		}
-	}
-	return w, not
-}
-
-// express edits the files, plans them, and leaves out the resources whose plan
-// is not empty then.
-func (s *survey) express(ctx context.Context, p project.Project, w edit.Wanted) (files map[string][]byte, done, not []string, err error) {
-	root, err := os.OpenRoot(s.co.Root)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("adopt: %w", err)
-	}
-	defer root.Close()
-	const tries = 4
-	for range tries {
-		result, err := edit.Apply(root.FS(), p.Dir, w)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		var refused []string
-		for _, n := range result.Not {
-			refused = append(refused, fmt.Sprintf("`%s` %s: %s.", n.Address, n.Attribute, n.Why))
-		}
-		if len(result.Files) == 0 {
-			return nil, nil, append(not, refused...), nil
-		}
-		left, failure, err := s.tryOut(ctx, p, result.Files)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		if failure != "" {
-			return nil, nil, append(append(not, refused...), sentence("With these edits Terraform says: "+failure)), nil
-		}
-		again := false
-		for _, address := range addresses(w) {
-			i := slices.IndexFunc(left.Summary.Changes, func(c terraform.Change) bool { return c.Address == address })
-			if i < 0 || edits(w, result, address) == 0 {
-				continue
-			}
-			why := fmt.Sprintf("`%s`: with the edited code its plan would still %s it.", address, left.Summary.Changes[i].Action)
-			for _, n := range result.Not {
-				if n.Address == address {
-					why += fmt.Sprintf(" Its %s cannot be written: %s.", n.Attribute, n.Why)
-				}
-			}
-			not = append(not, why)
-			w, again = without(w, address), true
-		}
-		if !again {
-			for _, address := range addresses(w) {
-				if edits(w, result, address) > 0 {
-					done = append(done, "`"+address+"`")
-				}
-			}
-			return result.Files, done, append(not, refused...), nil
-		}
-	}
-	return nil, nil, append(not, "The edits depend on each other, so that none is left that stands alone."), nil
-}
-
-// edits is how many of the edits of a resource were made.
-func edits(w edit.Wanted, made edit.Result, address string) int {
-	n := 0
-	for _, set := range w.Set {
-		if set.Address == address {
-			n++
-		}
-	}
-	for _, remove := range w.Remove {
-		if remove.Address == address {
-			n++
-		}
-	}
-	for _, not := range made.Not {
-		if not.Address == address {
-			n--
-		}
-	}
-	return n
-}
-
-// tryOut plans the project with other files, and puts the files back.
-func (s *survey) tryOut(ctx context.Context, p project.Project, files map[string][]byte) (plan *terraform.Plan, failure string, err error) {
-	for name, content := range files {
-		path := filepath.Join(s.co.Root, filepath.FromSlash(name))
-		before, wrong := os.ReadFile(path) // #nosec G304 -- edit follows no links and leaves the checkout's files alone
-		if wrong != nil {
-			return nil, "", fmt.Errorf("adopt: %w", wrong)
-		}
-		defer func() { err = errors.Join(err, os.WriteFile(path, before, 0o600)) }() // #nosec G703 -- likewise
-		if wrong := os.WriteFile(path, content, 0o600); wrong != nil {
-			return nil, "", fmt.Errorf("adopt: %w", wrong)
-		}
-	}
-	return s.plan(ctx, p)
-}
-
-func addresses(w edit.Wanted) []string {
-	var all []string
-	for _, set := range w.Set {
-		all = append(all, set.Address)
-	}
-	for _, r := range w.Remove {
-		all = append(all, r.Address)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func without(w edit.Wanted, address string) edit.Wanted {
-	return edit.Wanted{
-		Set:    slices.DeleteFunc(slices.Clone(w.Set), func(s edit.Set) bool { return s.Address == address }),
-		Remove: slices.DeleteFunc(slices.Clone(w.Remove), func(r edit.Remove) bool { return r.Address == address }),
-		Import: w.Import,
-	}
+		Message: "Say what is deployed of " + p.ID(), Title: "Drift: adopt what is deployed of " + p.ID(), Body: body, Files: made.Files,
+	}, why, nil
 }
 
 func list(items []string) string {

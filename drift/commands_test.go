@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"weir/drift/finding"
-	"weir/planner/project"
 	"weir/planner/scope"
 	"weir/planner/terraform"
 	tfplan "weir/planner/terraform/plan"
@@ -93,7 +92,7 @@ func TestRevert(t *testing.T) {
 	if got := w.command("ann", job.Drifted{Verb: "revert"}); !strings.Contains(got, "names 3") {
 		t.Errorf("said %q", got)
 	}
-	w.git.commit(map[string]string{"weir.yaml": "no_such_key: 1\n"})
+	w.git.Commit(map[string]string{"weir.yaml": "no_such_key: 1\n"})
 	if got := w.command("ann", job.Drifted{Verb: "revert"}); !strings.Contains(got, "no_such_key") {
 		t.Errorf("said %q", got)
 	}
@@ -163,33 +162,6 @@ func counts(texts []string, what string) (all []int) {
 
 // TestTryOutRestores holds that the files are as they were after a plan, and
 // after an error.
-func TestTryOutRestores(t *testing.T) {
-	u := newUpstream(t)
-	u.commit(map[string]string{"a/main.tf": code("a"), "a/two.tf": code("two")})
-	s := u.survey()
-	look := &looker{}
-	s.Looker = look
-	path := filepath.Join(s.co.Root, "a", "main.tf")
-	for _, missing := range []bool{false, true} {
-		files := map[string][]byte{"a/main.tf": []byte("# edited\n")}
-		if missing {
-			files["a/missing.tf"] = nil
-		}
-		look.try = func(int, string) (*terraform.Plan, error) {
-			if data, err := os.ReadFile(path); err != nil || string(data) != "# edited\n" {
-				t.Errorf("planned %q, %v", data, err)
-			}
-			return nil, errors.New("fault")
-		}
-		if _, _, err := s.tryOut(t.Context(), project.Project{Dir: "a", Workspace: "default"}, files); err == nil {
-			t.Error("no error")
-		}
-		if data, err := os.ReadFile(path); err != nil || string(data) != code("a") {
-			t.Errorf("left %q, %v", data, err)
-		}
-	}
-}
-
 func TestAdoptRefuses(t *testing.T) {
 	files := three()
 	files["weir.yaml"] = "version: 1\nprojects:\n  - dir: a\n    name: one\n    workspace: x\n  - dir: a\n    name: two\n    workspace: y\n"
@@ -218,7 +190,7 @@ func TestAccept(t *testing.T) {
 	if names := slices.Collect(maps.Keys(w.people.proposed[0].Files)); !slices.Equal(names, []string{"weir.yaml"}) {
 		t.Errorf("changes %q", names)
 	}
-	w.git.commit(map[string]string{"weir.yaml": string(file)})
+	w.git.Commit(map[string]string{"weir.yaml": string(file)})
 	if got := w.command("ann", accept); len(w.people.proposed) != 1 || !strings.Contains(got, "say so already") {
 		t.Errorf("said %q; file\n%s", got, file)
 	}

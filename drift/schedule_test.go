@@ -175,12 +175,12 @@ func TestScheduleIsRead(t *testing.T) {
 	w := newWorld(t, three())
 	w.Cron = "0 3 * * *"
 	const rules = "version: 1\ndrift:\n  - dirs: [a]\n    schedule: '0 1 * * *'\n    timezone: Europe/Berlin\n  - dirs: [b]\n"
-	w.git.commit(map[string]string{"weir.yaml": rules})
+	w.git.Commit(map[string]string{"weir.yaml": rules})
 	for _, c := range []struct{ file, want string }{
 		{rules, "[0 1 * * */Europe/Berlin 0 3 * * */ 0 3 * * */]"},
 		{"no_such_key: 1\n", "[0 3 * * */]"},
 	} {
-		w.git.commit(map[string]string{"weir.yaml": c.file, "d/main.tf": code(fmt.Sprint("d", len(c.file)))})
+		w.git.Commit(map[string]string{"weir.yaml": c.file, "d/main.tf": code(fmt.Sprint("d", len(c.file)))})
 		groups, err := w.groups(t.Context(), repo, &plan{})
 		if err != nil {
 			t.Fatal(err)

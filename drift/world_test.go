@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weir/drift/finding"
+	"weir/drift/upstream"
 	"weir/locks"
 	"weir/planner/checkout"
 	"weir/planner/project"
@@ -32,7 +33,7 @@ const repo = "acme/app"
 type world struct {
 	*Drift
 	t      *testing.T
-	git    upstream
+	git    upstream.Upstream
 	store  *storetest.Faulty
 	queue  *queue
 	locks  held
@@ -49,16 +50,16 @@ func code(name string) string {
 func newWorld(t *testing.T, files map[string]string) *world {
 	t.Helper()
 	w := &world{
-		t: t, git: newUpstream(t), store: &storetest.Faulty{Store: storetest.Memory()}, locks: held{}, tell: &teller{issues: map[string]int{}},
+		t: t, git: upstream.New(t), store: &storetest.Faulty{Store: storetest.Memory()}, locks: held{}, tell: &teller{issues: map[string]int{}},
 		look: &looker{plans: map[string]*terraform.Plan{}, failures: map[string]string{}, errs: map[string]error{}},
 	}
 	t.Cleanup(func() { _ = w.store.Close() })
-	w.git.commit(files)
+	w.git.Commit(files)
 	w.queue = &queue{store: w.store}
 	w.people = &people{writers: []string{"ann"}, issues: map[int]finding.Issue{}}
 	w.Drift = &Drift{
 		Store: w.store, Queue: w.queue, Locks: w.locks, Looker: w.look, Teller: w.tell, People: w.people,
-		GitHub: hub{w.git.url}, Serves: func(string) bool { return true },
+		GitHub: hub{w.git.URL}, Serves: func(string) bool { return true },
 		Checkouts: &checkout.Repos{
 			Dir:   filepath.Join(t.TempDir(), "checkouts"),
 			Token: func(context.Context, string) (string, error) { return "", nil },

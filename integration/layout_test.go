@@ -62,12 +62,17 @@ var layout = map[string][]string{
 	"planner/work/...":      {"store", "planner/work/..."},
 
 	"drift":                  {"planner/...", "locks", "store", "drift/..."},
+	"drift/adopt":            {"drift/finding", "planner/project/edit", "planner/terraform"},
+	"drift/evidence":         {"drift/kind", "planner/...", "store"},
 	"drift/finding":          {},
 	"drift/kind":             {"drift/finding", "planner/terraform/plan"},
 	"drift/rule":             {"drift/finding"},
+	"drift/owners":           {},
+	"drift/notice":           {"drift/finding", "store"},
 	"drift/proposal":         {"store"},
 	"drift/schedule":         {"store"},
 	"drift/report":           {"drift/finding"},
+	"drift/upstream":         {},
 	"drift/cloudtrail":       {"drift/finding", "drift/cloudtrail/calls"},
 	"drift/cloudtrail/calls": {},
 	"planner/ledger":         {"store"},
@@ -111,7 +116,7 @@ var places = []struct {
 	{"go.etcd.io/bbolt", []string{"store/bolt"}},
 
 	// What only tests need is not to be linked into the program.
-	{"testing", []string{"store/storetest"}},
+	{"testing", []string{"store/storetest", "drift/upstream"}},
 	{"github.com/google/go-cmp/", []string{"store/storetest"}},
 	{"github.com/chromedp/", nil},
 	{"github.com/getkin/kin-openapi/", nil},

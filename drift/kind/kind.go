@@ -52,6 +52,7 @@ type Evidence struct {
 	Summary plan.Summary // of a plan of the checked commit
 	Now     Versions     // that made it
 	Applied *Apply       // the project's last apply; nil: weir never applied it
+	Own     int          // the pull request whose plan this is; 0: that of a branch
 
 	// Since are the commits that touched the project's own files, its local
 	// modules or its files of variables, in the history of the checked commit

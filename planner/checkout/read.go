@@ -146,14 +146,14 @@ func (r *Repos) Tree(ctx context.Context, repo, commit string) (tree string, err
 	return tree, nil
 }
 
-// List returns the paths of all files of a commit that was fetched before,
-// links and submodules included, sorted by byte.
-func (r *Repos) List(ctx context.Context, repo, commit string) (paths []string, err error) {
+// List returns the paths of the files of a commit that was fetched before, all
+// or those at or below some, links and submodules included, sorted by byte.
+func (r *Repos) List(ctx context.Context, repo, commit string, below ...string) (paths []string, err error) {
 	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
 		if err := have(ctx, m, commit); err != nil {
 			return err
 		}
-		paths, err = m.List(ctx, commit)
+		paths, err = m.List(ctx, commit, below...)
 		return err
 	})
 	if err != nil {
@@ -198,9 +198,6 @@ func (r *Repos) Commits(ctx context.Context, repo, from, to string, most int, pa
 		if err := have(ctx, m, known...); err != nil {
 			return err
 		}
-		if slices.Contains(paths, ".") {
-			paths = []string{"."}
-		}
 		ids, err := m.Commits(ctx, from, to, most, paths...)
 		if err != nil {
 			return err
@@ -217,7 +214,7 @@ func (r *Repos) Commits(ctx context.Context, repo, from, to string, most int, pa
 			if err != nil {
 				return err
 			}
-			commits = append(commits, Commit{ID: id, Parent: parent, Files: slices.DeleteFunc(files, func(f string) bool { return !below(f, paths) })})
+			commits = append(commits, Commit{ID: id, Parent: parent, Files: Below(files, paths...)})
 		}
 		return nil
 	})
@@ -230,6 +227,9 @@ func (r *Repos) Commits(ctx context.Context, repo, from, to string, most int, pa
 // emptyTree is Git's id of the tree without files.
 const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
-func below(file string, paths []string) bool {
-	return slices.ContainsFunc(paths, func(p string) bool { return p == "." || file == p || strings.HasPrefix(file, p+"/") })
+// Below returns those of files that are at or below paths; "." is everything.
+func Below(files []string, paths ...string) []string {
+	return slices.DeleteFunc(slices.Clone(files), func(file string) bool {
+		return !slices.ContainsFunc(paths, func(p string) bool { return p == "." || file == p || strings.HasPrefix(file, p+"/") })
+	})
 }

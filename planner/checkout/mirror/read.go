@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,9 +22,14 @@ func (m *Mirror) Diff(ctx context.Context, from, to string) ([]string, error) {
 	return Fields(out), err
 }
 
-// List lists the paths of all files of a commit, sorted by byte.
-func (m *Mirror) List(ctx context.Context, commit string) ([]string, error) {
-	out, err := m.git(ctx, "ls-tree", "-r", "-z", "--full-tree", "--name-only", commit)
+// List lists the paths of the files of a commit at or below some, sorted by
+// byte. The path "." is everything, and so is none.
+func (m *Mirror) List(ctx context.Context, commit string, below ...string) ([]string, error) {
+	args := []string{"ls-tree", "-r", "-z", "--full-tree", "--name-only", commit, "--"}
+	if !slices.Contains(below, ".") {
+		args = append(args, literal(below)...)
+	}
+	out, err := m.git(ctx, args...)
 	return Fields(out), err
 }
 
@@ -39,21 +45,28 @@ func (m *Mirror) Contains(ctx context.Context, commit, ancestor string) (bool, e
 
 // Commits lists those on a branch's own line (merges count, what they merged
 // does not) that touched paths and are ancestors of to and not of from, the
-// newest first, at most so many. An empty from means all; the path "." alone, or
-// none, everything.
+// newest first, at most so many. An empty from means all; the path ".", or none,
+// everything.
 func (m *Mirror) Commits(ctx context.Context, from, to string, most int, paths ...string) ([]string, error) {
 	args := []string{"rev-list", "--first-parent", "--max-count=" + strconv.Itoa(most), to}
 	if from != "" {
 		args = append(args, "^"+from)
 	}
 	args = append(args, "--")
-	for _, path := range paths {
-		if path != "." {
-			args = append(args, ":(top,literal)"+path)
-		}
+	if !slices.Contains(paths, ".") {
+		args = append(args, literal(paths)...)
 	}
 	out, err := m.git(ctx, args...)
 	return strings.Fields(out), err
+}
+
+// literal makes paths what Git takes as they are.
+func literal(paths []string) []string {
+	specs := make([]string, len(paths))
+	for i, path := range paths {
+		specs[i] = ":(top,literal)" + path
+	}
+	return specs
 }
 
 // Resolve returns the id of what a name stands for, such as ID^{tree}. A name

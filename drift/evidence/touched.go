@@ -1,4 +1,4 @@
-package drift
+package evidence
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 )
 
 // touched fills in which blocks of a project commits changed: touches[i] is of
-// commits[i], which are all that touched its files before s.head, the newest
-// first, as Commits lists them. It returns the versions that the project's
+// commits[i], which are all that touched its files before tip, the commit of
+// the place's files, the newest first. It returns the versions that the project's
 // module calls ask for now. What cannot be found out is left nil, which is no
 // error: an error is that of ctx.
-func (s *survey) touched(ctx context.Context, p project.Project, commits []checkout.Commit, touches []kind.Touch) (map[string]string, error) {
-	now, ok := s.code(ctx, p)
+func (g Gatherer) touched(ctx context.Context, at Place, tip string, p project.Project, commits []checkout.Commit, touches []kind.Touch) (map[string]string, error) {
+	now, ok := g.code(ctx, at, tip, p)
 	if !ok {
 		return nil, context.Cause(ctx)
 	}
@@ -29,8 +29,8 @@ func (s *survey) touched(ctx context.Context, p project.Project, commits []check
 		before := map[string][]byte{}
 		if c.Parent != "" && len(reads) > 0 {
 			var err error
-			if before, err = s.Checkouts.Files(ctx, s.job.Repo, c.Parent, reads...); err != nil {
-				s.Log.Warn("cannot read what commits changed", "repo", s.job.Repo, "project", p.ID(), "commit", c.ID, "err", err)
+			if before, err = g.Checkouts.Files(ctx, at.Repo, c.Parent, reads...); err != nil {
+				g.Log.Warn("cannot read what commits changed", "repo", at.Repo, "project", p.ID(), "commit", c.ID, "err", err)
 				return modules, context.Cause(ctx)
 			}
 		}
@@ -49,18 +49,18 @@ func (s *survey) touched(ctx context.Context, p project.Project, commits []check
 }
 
 // code reads the files of a project that blocks are found in, as they stand in
-// s.head. It reports false where that is not possible, or where one of them is
+// tip. It reports false where that is not possible, or where one of them is
 // a symbolic link: what that shows may change without it.
-func (s *survey) code(ctx context.Context, p project.Project) (map[string][]byte, bool) {
-	names, err := s.Checkouts.List(ctx, s.job.Repo, s.head)
+func (g Gatherer) code(ctx context.Context, at Place, tip string, p project.Project) (map[string][]byte, bool) {
+	names, err := g.Checkouts.List(ctx, at.Repo, tip, filesOf(p)...)
 	if err != nil {
-		s.Log.Warn("cannot list the code", "repo", s.job.Repo, "project", p.ID(), "err", err)
+		g.Log.Warn("cannot list the code", "repo", at.Repo, "project", p.ID(), "err", err)
 		return nil, false
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !blocks.Reads(p, name) })
-	root, err := os.OpenRoot(s.co.Root)
+	root, err := os.OpenRoot(at.Root)
 	if err != nil {
-		s.Log.Warn("cannot read the code", "repo", s.job.Repo, "project", p.ID(), "err", err)
+		g.Log.Warn("cannot read the code", "repo", at.Repo, "project", p.ID(), "err", err)
 		return nil, false
 	}
 	defer root.Close() // nothing was written
@@ -69,9 +69,9 @@ func (s *survey) code(ctx context.Context, p project.Project) (map[string][]byte
 			return nil, false
 		}
 	}
-	files, err := s.Checkouts.Files(ctx, s.job.Repo, s.head, names...)
+	files, err := g.Checkouts.Files(ctx, at.Repo, tip, names...)
 	if err != nil {
-		s.Log.Warn("cannot read the code", "repo", s.job.Repo, "project", p.ID(), "err", err)
+		g.Log.Warn("cannot read the code", "repo", at.Repo, "project", p.ID(), "err", err)
 		return nil, false
 	}
 	return files, true
