@@ -77,6 +77,23 @@ func TestSections(t *testing.T) {
 	judged(t, b, log, regexp.MustCompile("GitHub calls|^locks of|lost over|processes at once"), 12)
 }
 
+// Projects are checked for drift, each once, and a pull request does not wait
+// for the end of it.
+func TestNight(t *testing.T) {
+	t.Parallel()
+	b, log := tiny(t)
+	if _, err := exec.LookPath("xargs"); err != nil {
+		t.Skipf("SKIPPED, this test shows nothing here: %v", err)
+	}
+	if _, err := os.Stat("/proc/self/smaps_rollup"); err != nil {
+		t.Skipf("SKIPPED, memory is measured on Linux only: %v", err)
+	}
+	if err := b.run(t.Context(), regexp.MustCompile("^night$")); err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	judged(t, b, log, regexp.MustCompile("checked; failed|^rehearsal"), 7)
+}
+
 // What replicas do is measured, too, with a server that is killed.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
@@ -125,7 +142,7 @@ func tiny(t *testing.T) (*bench, *strings.Builder) {
 		size: size{
 			rounds: 1, projects: 2, calls: []int{1, 2}, files: 20, load: 500 * time.Millisecond, rate: 20,
 			starts: 1, records: 60, limits: []int{2}, idle: 10 * time.Millisecond, resources: 20, plans: 2, rest: 10 * time.Millisecond,
-			locks: 1, jobs: 12, job: time.Millisecond, lease: time.Second,
+			locks: 1, jobs: 12, job: time.Millisecond, lease: time.Second, night: 4, atOnce: []int{1}, samples: 1, sizes: []int{1, 2},
 		},
 		serve: []string{self, "server"}, environ: []string{serveEnv + "=1"}, terraform: terraform, dir: t.TempDir(), log: &log,
 	}, &log

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weir/integration/bench/fill"
+	"weir/integration/bench/night"
 	"weir/integration/bench/stage"
 	"weir/integration/sandbox"
 )
@@ -269,4 +270,20 @@ func released(ctx context.Context, w *stage.World, all []stage.Planned, check st
 		}
 	}
 	return w.Quiet(ctx)
+}
+
+// nights checks many projects for drift, see package night.
+func (b *bench) nights(ctx context.Context) error {
+	return night.Measure(ctx, night.Setup{
+		World: b.newWorld, Terraform: b.terraform, Dir: b.dir,
+		Projects: b.night, Parallel: b.atOnce, Samples: b.samples, Sizes: b.sizes, Repos: b.many,
+		Add: func(r night.Row) {
+			v := told
+			if r.Judged {
+				v = within(r.Good)
+			}
+			b.add(row{what: r.What, budget: r.Budget, measured: r.Measured, floor: r.Floor, ratio: r.Ratio, verdict: v})
+		},
+		Say: b.say,
+	})
 }
