@@ -70,7 +70,7 @@ func TestDriftOfAStateInS3(t *testing.T) {
 	bucket := newBucket(t, ownName("drift-states"))
 	bucket.call(http.MethodPut, "?versioning", `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`)
 	table, dynamo := lockTable{}.made(t, bucket)
-	rows := newLedger(t, dynamo, table.(lockTable).table) //nolint:errcheck // that is what it is
+	rows := newLedger(t, dynamo, table.(lockTable).table)
 	const object = "prod/terraform.tfstate"
 	checks := &readOnly{}
 	w := newWorld(t, setup{
