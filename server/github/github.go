@@ -34,6 +34,8 @@ type (
 	UnsupportedError = rest.UnsupportedError
 	// TakenError says that somebody works on a branch of weir's.
 	TakenError = branch.TakenError
+	// RefusedError says what keeps weir from having issues somewhere.
+	RefusedError = issue.RefusedError
 )
 
 // StaticToken returns a token that never changes, for Config.Token.

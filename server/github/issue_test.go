@@ -7,8 +7,10 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -23,7 +25,7 @@ type tracker struct {
 	issues []map[string]any
 	labels []string
 	people []string // who can be assigned
-	off    bool
+	dead   []string // who makes GitHub refuse all that are assigned with them
 }
 
 func newTracker(h *host) *tracker {
@@ -50,10 +52,6 @@ func (k *tracker) file(login, body string, labels ...string) int {
 }
 
 func (k *tracker) serve(w http.ResponseWriter, r *http.Request, path string, body map[string]any) bool {
-	if k.off && strings.HasPrefix(path, "issues") {
-		refuse(w, http.StatusGone, "Issues are disabled for this repo")
-		return true
-	}
 	parts := strings.Split(path, "/")
 	number := 0
 	if len(parts) > 1 {
@@ -103,6 +101,10 @@ func (k *tracker) serve(w http.ResponseWriter, r *http.Request, path string, bod
 	case strings.HasSuffix(path, "/assignees"):
 		i := k.issues[number-1]
 		now := seq(i["assignees"])
+		if slices.ContainsFunc(seq(body["assignees"]), func(a any) bool { return slices.Contains(k.dead, a.(string)) }) {
+			refuse(w, http.StatusUnprocessableEntity, "Validation Failed")
+			return true
+		}
 		for _, a := range seq(body["assignees"]) {
 			if slices.Contains(k.people, a.(string)) {
 				now = append(now, logins([]any{a})...)
@@ -253,17 +255,57 @@ func TestIssuesOfManyPages(t *testing.T) {
 }
 
 func TestNobodyWhoCannotBeAssigned(t *testing.T) {
-	apart(t, func(t *testing.T, ctx context.Context, h *host) {
-		g, k := asApp(t, h), newTracker(h)
-		k.labels = []string{"drift"}
-		opened, err := g.OpenIssue(ctx, "acme/app", finding.Issue{Title: "x", Body: drifted, Assignees: []string{"alice", "left-us"}})
-		if err != nil || opened.Number != 1 {
-			t.Fatalf("opened %+v, %v", opened, err)
-		}
-		if got, err := g.Issue(ctx, "acme/app", 1); err != nil || !slices.Equal(got.Assignees, []string{"alice"}) || len(k.issues) != 1 {
-			t.Errorf("%+v, %v, %d issues", got, err, len(k.issues))
-		}
-	})
+	var crowd, ten []string
+	for n := range 15 {
+		crowd = append(crowd, fmt.Sprintf("p%d", n))
+	}
+	ten = crowd[:10]
+	for name, test := range map[string]struct {
+		wanted, people, dead []string
+		assigning            int // status that GitHub refuses to assign with, 0 for none
+		want                 []string
+		calls                string
+	}{
+		"nobody wanted":       {nil, nil, nil, 0, nil, "GET issues, POST issues"},
+		"all can":             {[]string{"alice", "bob"}, []string{"alice", "bob"}, nil, 0, []string{"alice", "bob"}, "GET issues, POST issues"},
+		"one cannot":          {[]string{"alice", "left-us"}, []string{"alice"}, nil, 0, []string{"alice"}, "GET issues, POST issues, POST issues, POST issues/1/assignees"},
+		"nobody can":          {[]string{"left-us"}, nil, nil, 0, nil, "GET issues, POST issues, POST issues, POST issues/1/assignees"},
+		"one who spoils it":   {[]string{"left-us", "bob"}, []string{"bob"}, []string{"left-us"}, 0, []string{"bob"}, "GET issues, POST issues, POST issues, POST issues/1/assignees, POST issues/1/assignees, POST issues/1/assignees"},
+		"weir may not":        {[]string{"left-us", "bob"}, []string{"bob"}, nil, 403, nil, "GET issues, POST issues, POST issues, POST issues/1/assignees"},
+		"weir may not see it": {[]string{"left-us", "bob"}, []string{"bob"}, nil, 404, nil, "GET issues, POST issues, POST issues, POST issues/1/assignees"},
+		"too many":            {crowd, crowd, nil, 0, ten, "GET issues, POST issues"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			apart(t, func(t *testing.T, ctx context.Context, h *host) {
+				g, k := asApp(t, h), newTracker(h)
+				k.people, k.dead = test.people, test.dead
+				h.fault = func(r *http.Request) *fault {
+					if test.assigning > 0 && strings.HasSuffix(r.URL.Path, "/assignees") {
+						return &fault{status: test.assigning}
+					}
+					return nil
+				}
+				opened, err := g.OpenIssue(ctx, "acme/app", finding.Issue{Title: "x", Body: drifted, Assignees: test.wanted})
+				if err != nil || opened.Number != 1 {
+					t.Fatalf("opened %+v, %v", opened, err)
+				}
+				var calls []string
+				for _, c := range h.called() {
+					if strings.Contains(c, " issues") {
+						calls = append(calls, c)
+					}
+				}
+				if got := strings.Join(calls, ", "); got != test.calls {
+					t.Errorf("calls %q, want %q", got, test.calls)
+				}
+				h.fault = nil
+				got, err := g.Issue(ctx, "acme/app", 1)
+				if err != nil || !slices.Equal(got.Assignees, test.want) || len(k.issues) != 1 {
+					t.Errorf("%+v, %v, %d issues, want %v", got, err, len(k.issues), test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestEditIssue(t *testing.T) {
@@ -294,7 +336,7 @@ func TestEditIssue(t *testing.T) {
 
 func TestIssuesThatAreRefused(t *testing.T) {
 	apart(t, func(t *testing.T, ctx context.Context, h *host) {
-		g, k := asApp(t, h), newTracker(h)
+		g := asApp(t, h)
 		for _, bad := range []string{"", "hello", "\n" + drifted, marker + strings.Repeat("x", maxComment)} {
 			if _, err := g.OpenIssue(ctx, "acme/app", finding.Issue{Title: "x", Body: bad}); err == nil {
 				t.Errorf("%.20q: no error", bad)
@@ -303,13 +345,88 @@ func TestIssuesThatAreRefused(t *testing.T) {
 		if n := len(h.called()); n != 0 {
 			t.Errorf("%d calls", n)
 		}
-		k.off = true
-		var off *UnsupportedError
-		if _, err := g.DriftIssues(ctx, "acme/app"); !errors.As(err, &off) {
-			t.Errorf("without issues: %v, want an UnsupportedError", err)
-		}
-		if _, err := g.OpenIssue(ctx, "acme/app", finding.Issue{Title: "x", Body: drifted}); !errors.As(err, &off) {
-			t.Errorf("without issues: %v, want an UnsupportedError", err)
-		}
 	})
+}
+
+// TestI9_RefusedIssuesSayWhy: what a person must put right comes with a
+// sentence about it, and what goes by is told apart from that.
+func TestI9_RefusedIssuesSayWhy(t *testing.T) {
+	later := strconv.FormatInt(time.Now().Unix(), 10) // synctest's clock begins in 2000
+	for name, test := range map[string]struct {
+		status  int
+		message string
+		header  []string
+		want    string // part of the sentence; "" for no RefusedError
+	}{
+		"turned off":                {410, "Issues are disabled for this repo", nil, "Issues are turned off in acme/app"},
+		"an App without permission": {403, "Resource not accessible by integration", nil, "Give the App the repository permission Issues"},
+		"a token without":           {403, "Resource not accessible by personal access token", nil, "token or GitHub App needs the permission Issues"},
+		"a person without":          {403, "Must have admin rights to Repository.", nil, "token or GitHub App needs the permission Issues"},
+		"archived":                  {403, "Repository was archived so is read-only.", nil, "acme/app is archived"},
+		"suspended":                 {403, "This installation has been suspended", nil, "Unsuspend it"},
+		"single sign-on":            {403, "Resource protected by organization SAML enforcement.", nil, "Authorize weir's token"},
+		"allow list": {
+			403, "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled", nil, "IP allow list",
+		},
+		"not shown":                     {404, "Not Found", nil, "does not show weir the issues"},
+		"a limit used up":               {403, "API rate limit exceeded for installation.", []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", later}, ""},
+		"a long secondary limit":        {403, "You have exceeded a secondary rate limit.", []string{"Retry-After", "3600"}, ""},
+		"a secondary limit, no headers": {403, "You have exceeded a secondary rate limit.", nil, ""},
+		"abuse, no headers":             {403, "You have triggered an abuse detection mechanism.", nil, ""},
+		"too many requests":             {429, "Slow down", []string{"Retry-After", "3600"}, ""},
+		"down":                          {502, "Bad Gateway", nil, ""},
+		"not valid":                     {422, "Validation Failed", nil, ""},
+		"credentials that have ended":   {401, "Bad credentials", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			apart(t, func(t *testing.T, ctx context.Context, h *host) {
+				g, k := asApp(t, h), newTracker(h)
+				k.labels = []string{"drift"}
+				k.file(h.self, drifted, "drift")
+				only := ""
+				no := func(w http.ResponseWriter, r *http.Request, _ string, _ map[string]any) bool {
+					if only != "" && r.Method != only || !strings.Contains(r.URL.Path, "/issues") {
+						return false
+					}
+					for i := 0; i < len(test.header); i += 2 {
+						w.Header().Set(test.header[i], test.header[i+1])
+					}
+					refuse(w, test.status, test.message)
+					return true
+				}
+				h.more = func(w http.ResponseWriter, r *http.Request, path string, body map[string]any) bool {
+					return no(w, r, path, body) || k.serve(w, r, path, body)
+				}
+				check := func(what string, err error, except ...int) {
+					t.Helper()
+					var refused *RefusedError
+					is := errors.As(err, &refused)
+					switch {
+					case err == nil:
+						t.Errorf("%s: no error", what)
+					case slices.Contains(except, test.status) && !is:
+					case is != (test.want != ""):
+						t.Errorf("%s: %T %v", what, err, err)
+					case is && (!strings.Contains(refused.Sentence, test.want) || !strings.HasSuffix(refused.Sentence, ".") || refused.Repo != "acme/app"):
+						t.Errorf("%s: says %+v", what, refused)
+					case is && !strings.Contains(err.Error(), test.message):
+						t.Errorf("%s: the log does not have GitHub's words: %v", what, err)
+					}
+				}
+				_, err := g.DriftIssues(ctx, "acme/app")
+				check("list", err)
+				_, err = g.OpenIssue(ctx, "acme/app", finding.Issue{Title: "x", Body: drifted + "2"})
+				check("open, list refused", err)
+				only = http.MethodPost // reading is allowed, writing is not
+				_, err = g.OpenIssue(ctx, "acme/app", finding.Issue{Title: "x", Body: "<!-- weir kind=drift project=other -->", Assignees: []string{"alice"}})
+				check("open", err)
+				only = http.MethodPatch
+				check("edit", g.EditIssue(ctx, "acme/app", finding.Issue{Number: 1, Title: "y"}), http.StatusNotFound)
+				only = http.MethodGet
+				_, err = g.Issue(ctx, "acme/app", 1)
+				check("read", err, http.StatusNotFound)
+				<-time.After(time.Hour) // the limiter's own timers end
+			})
+		})
+	}
 }

@@ -24,6 +24,8 @@ import (
 const (
 	marker  = "<!-- weir "
 	maxBody = 65536 // characters; GitHub refuses more with 422
+
+	maxAssignees = 10
 )
 
 // Issues keeps issues. Its methods may be called at the same time.
@@ -51,7 +53,8 @@ func read(i *github.Issue, own func(*github.User) bool) (finding.Issue, bool) {
 }
 
 // Issue returns an issue of weir's own. Everything else with this number, and
-// an issue that was deleted, is a NotFoundError.
+// an issue that was deleted, is a NotFoundError. Where weir cannot keep issues
+// the error is a RefusedError.
 func (s *Issues) Issue(ctx context.Context, repo string, number int) (finding.Issue, error) {
 	own, err := s.Own(ctx)
 	if err != nil {
@@ -66,7 +69,7 @@ func (s *Issues) Issue(ctx context.Context, repo string, number int) (finding.Is
 	c := rest.Get(path, &i)
 	c.Absent = true
 	if _, err := s.API.In(ctx, repo, what, c); err != nil {
-		return finding.Issue{}, gone(what, err)
+		return finding.Issue{}, lost(repo, what, err)
 	}
 	f, ok := read(&i, own)
 	if !ok {
@@ -75,16 +78,8 @@ func (s *Issues) Issue(ctx context.Context, repo string, number int) (finding.Is
 	return f, nil
 }
 
-// gone takes an issue that was deleted for one that does not exist.
-func gone(what string, err error) error {
-	if rest.StatusOf(err) == http.StatusGone {
-		return &rest.NotFoundError{What: what, Message: "it was deleted"}
-	}
-	return err
-}
-
 // DriftIssues returns all issues about drift that weir opened, open and closed,
-// by number. A repository without issues gives an UnsupportedError.
+// by number. Where weir cannot keep issues the error is a RefusedError.
 func (s *Issues) DriftIssues(ctx context.Context, repo string) ([]finding.Issue, error) {
 	own, err := s.Own(ctx)
 	if err != nil {
@@ -105,7 +100,7 @@ func (s *Issues) DriftIssues(ctx context.Context, repo string) ([]finding.Issue,
 		}
 	})
 	if err != nil {
-		return nil, off(repo, err)
+		return nil, refused(repo, err)
 	}
 	var all []finding.Issue
 	for _, f := range found {
@@ -115,20 +110,19 @@ func (s *Issues) DriftIssues(ctx context.Context, repo string) ([]finding.Issue,
 	return all, nil
 }
 
-// off tells that a repository has no issues.
-func off(repo string, err error) error {
-	if rest.StatusOf(err) == http.StatusGone {
-		return &rest.UnsupportedError{What: "issues in " + repo + ": they are turned off there"}
-	}
-	return err
-}
-
 // OpenIssue opens an issue once: where weir's own issue with the same first
 // line stands already, open or closed, the oldest such is returned as it is.
 // The body begins with weir's marker. The label finding.Label is added to the
-// others; labels that do not exist are made. People whom GitHub does not let
-// be assigned are left out. A repository without issues gives an
-// UnsupportedError.
+// others; labels that do not exist are made.
+//
+// Assignees never keep an issue from being opened. Those whom GitHub does not
+// let be assigned are left out, and so are all beyond the first ten. Where weir
+// cannot keep issues the error is a RefusedError.
+//
+// GitHub's documentation of "Create an issue" says that assignees are dropped
+// without a word where the caller has no push access, and that 422 means that
+// the validation failed; one login that is unknown, or cannot be assigned, is
+// enough for that. Ten is the limit of "Add assignees to an issue".
 func (s *Issues) OpenIssue(ctx context.Context, repo string, issue finding.Issue) (finding.Issue, error) {
 	if !strings.HasPrefix(issue.Body, marker) {
 		return finding.Issue{}, errors.New("github: an issue must begin with weir's marker")
@@ -166,16 +160,17 @@ func (s *Issues) OpenIssue(ctx context.Context, repo string, issue finding.Issue
 		opened, _ = read(&made, func(*github.User) bool { return true })
 		return err
 	}
+	people := issue.Assignees[:min(len(issue.Assignees), maxAssignees)]
 	send := func() error {
-		err := post(issue.Assignees)
-		if rest.StatusOf(err) == http.StatusUnprocessableEntity && len(issue.Assignees) > 0 {
-			late = issue.Assignees // one of them is nobody here
+		err := post(people)
+		if rest.StatusOf(err) == http.StatusUnprocessableEntity && len(people) > 0 {
+			late = people // one of them is nobody here
 			err = post(nil)
 		}
 		return err
 	}
 	if err := rest.AtMostOnce(ctx, true, look, send); err != nil {
-		return finding.Issue{}, off(repo, err)
+		return finding.Issue{}, refused(repo, err)
 	}
 	if opened.Number == 0 { // the answer did not tell what was made
 		if found, err := look(); err != nil || !found {
@@ -252,22 +247,46 @@ func (s *Issues) EditIssue(ctx context.Context, repo string, issue finding.Issue
 	}
 	what := "edit issue " + name(repo, issue.Number)
 	_, err = s.API.In(ctx, repo, what, rest.Call{Method: http.MethodPatch, Path: path, Body: body, Absent: true})
-	return gone(what, err)
+	return lost(repo, what, err)
 }
 
 // Assign assigns people to an issue, besides those who are. Those whom GitHub
-// does not let be assigned are left out.
+// does not let be assigned are left out; where weir may assign nobody, that is
+// all of them. It asks once, and once for each of them where GitHub refuses
+// all for one.
 func (s *Issues) Assign(ctx context.Context, repo string, number int, logins []string) error {
+	if len(logins) == 0 {
+		return nil
+	}
 	path, err := rest.RepoPath(repo, "issues", strconv.Itoa(number), "assignees")
 	if err != nil {
 		return err
 	}
-	for _, login := range logins { // one by one: a refusal is of all in a request
-		body := map[string][]string{"assignees": {login}}
-		_, err := s.API.In(ctx, repo, "assign "+login+" to "+name(repo, number), rest.Call{Method: http.MethodPost, Path: path, Body: body})
-		if err != nil && rest.StatusOf(err) != http.StatusUnprocessableEntity {
-			return err
+	assign := func(logins ...string) error {
+		what := "assign " + strings.Join(logins, ", ") + " to " + name(repo, number)
+		_, err := s.API.In(ctx, repo, what, rest.Call{Method: http.MethodPost, Path: path, Body: map[string][]string{"assignees": logins}, Absent: true})
+		return err
+	}
+	err = assign(logins...)
+	if rest.StatusOf(err) == http.StatusUnprocessableEntity && len(logins) > 1 {
+		for _, login := range logins {
+			if err = assign(login); err != nil && !denied(err) {
+				return err
+			}
 		}
 	}
-	return nil
+	if denied(err) {
+		return nil
+	}
+	return err
+}
+
+// denied reports whether GitHub lets somebody not be assigned, or weir not
+// assign.
+func denied(err error) bool {
+	switch rest.StatusOf(err) {
+	case http.StatusUnprocessableEntity, http.StatusForbidden, http.StatusNotFound:
+		return true
+	}
+	return false
 }
