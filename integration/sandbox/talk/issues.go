@@ -27,11 +27,16 @@ func (t *Talk) Issues(full string) ([]record.Issue, error) {
 }
 
 // OpenIssue opens an issue. Labels that the repository does not have are made.
+// Labels and assignees of somebody without push access are dropped without a
+// word, as GitHub documents of "Create an issue".
 func (t *Talk) OpenIssue(who account.Identity, full string, n record.NewIssue) (record.Issue, error) {
 	var opened record.Issue
 	err := t.hub.Do(full, func(tx hub.Tx) error {
 		if err := checkIssue(n.Title, n.Body); err != nil {
 			return err
+		}
+		if !tx.Allows(who, hub.Need{Area: "issues", Level: "write", Role: "write"}) {
+			n.Labels, n.Assignees = nil, nil
 		}
 		var assignees []record.User
 		for _, login := range n.Assignees {
