@@ -154,7 +154,8 @@ func (s *scene) three(ctx context.Context, parallel int) error {
 	s.Add(third.exact(name + ", meanwhile pull requests"))
 	for _, size := range s.Sizes {
 		s.Add(disturbed(fmt.Sprintf("plan of %s while %d are checked, max_parallel %d", count(size, "project"), s.Projects, parallel),
-			quiet[size], third.during(busy[size]), later.longest()))
+			quiet[size], third.during(busy[size]), later.longest(), middle))
+		s.Say("   %s: quiet %s; meanwhile %s", count(size, "project"), list(quiet[size]), list(busy[size]))
 	}
 	return nil
 }
@@ -224,7 +225,8 @@ func (s *scene) among(ctx context.Context) error {
 	}
 	s.Add(third.exact(name + ", meanwhile pull requests"))
 	s.Add(disturbed(fmt.Sprintf("plan of 1 project while %d of %d other repositories are checked, max_parallel 1", s.total(), s.Repos),
-		quiet[1], third.during(busy[1]), later.longest()))
+		quiet[1], third.during(busy[1]), later.longest(), worst)) // the first of them finds all checks under way
+	s.Say("   quiet %s; meanwhile %s", list(quiet[1]), list(busy[1]))
 	return nil
 }
 

@@ -52,6 +52,15 @@ func (n night) calls(what string) Row {
 	return Row{What: what + ": GitHub calls", Measured: fmt.Sprintf("%d reads, %d writes, git fetches: %d", reads, writes, fetches)}
 }
 
+// list is all times, for who looks.
+func list(all []sample) string {
+	var texts []string
+	for _, s := range all {
+		texts = append(texts, short(s.took))
+	}
+	return strings.Join(texts, ", ")
+}
+
 // routes says how often what was called.
 func (n night) routes() string {
 	times := map[string]int{}
@@ -85,15 +94,19 @@ func (n night) during(all []sample) []sample {
 	return slices.DeleteFunc(slices.Clone(all), func(s sample) bool { return s.ended.After(n.last) })
 }
 
-// disturbed is the row of what pull requests notice.
-func disturbed(what string, quiet, busy []sample, longest time.Duration) Row {
+// disturbed is the row of what pull requests notice. Which of them is judged
+// is chosen by pick.
+func disturbed(what string, quiet, busy []sample, longest time.Duration, pick func([]sample) time.Duration) Row {
 	r := Row{What: what, Budget: fmt.Sprintf("≤ quiet + %s (longest command of a check)", short(longest)), Judged: true}
 	if len(quiet) == 0 || len(busy) == 0 {
 		r.Measured, r.Judged = "none was planned before the night's end", false
 		return r
 	}
-	before, now := middle(quiet), middle(busy)
+	before, now := middle(quiet), pick(busy)
 	r.Measured = fmt.Sprintf("%s (%+.0f ms), worst %s, of %d", short(now), float64(now-before)/float64(time.Millisecond), short(worst(busy)), len(busy))
+	if now == worst(busy) {
+		r.Measured = fmt.Sprintf("worst %s (%+.0f ms), median %s, of %d", short(now), float64(now-before)/float64(time.Millisecond), short(middle(busy)), len(busy))
+	}
 	r.Floor = fmt.Sprintf("%s, worst %s (quiet)", short(before), short(worst(quiet)))
 	r.Ratio = fmt.Sprintf("%.2f", now.Seconds()/before.Seconds())
 	r.Good = now <= before+longest

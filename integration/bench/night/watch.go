@@ -37,7 +37,7 @@ type night struct {
 	last     time.Time     // when the last check began
 	projects int           // that were to be checked
 
-	checked, failed, again, wrong int // again: more than once; wrong: what differs is said not to, or the other way round
+	checked, failed, again, wrong int // again: not exactly once by the log; wrong: what differs is said not to, or the other way round
 
 	asked        []sandbox.Call
 	transactions uint64        // of the store
@@ -195,7 +195,7 @@ func (r *running) judge(ctx context.Context, n *night, times map[string]int) err
 				if (len(p.Findings) > 0) != repo.differ[p.Dir] {
 					n.wrong++
 				}
-				if times[one.Repo+" "+p.Project] > 1 {
+				if times[one.Repo+" "+p.Project] != 1 {
 					n.again++
 				}
 				if p.Checked.After(n.last) {
