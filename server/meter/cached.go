@@ -9,13 +9,13 @@ import (
 // askTime bounds one question: a page waits for its answer.
 const askTime = 3 * time.Second
 
-// Count is a number that it costs something to ask for, such as a call to AWS.
-// Its methods are safe for concurrent use; the fields must not change after the
-// first call.
-type Count struct {
-	// Ask finds the number out. It is never called twice at the same time,
+// Cached is an answer that it costs something to ask for, such as a call to
+// AWS or reading much of the store. Its methods are safe for concurrent use;
+// the fields must not change after the first call.
+type Cached[T any] struct {
+	// Ask finds the answer out. It is never called twice at the same time,
 	// and given up after three seconds.
-	Ask func(context.Context) (int, error)
+	Ask func(context.Context) (T, error)
 
 	// Keep is how long an answer is good enough, also one that is an error.
 	// With 0 an answer is only for those who wanted one when it was asked for.
@@ -28,23 +28,28 @@ type Count struct {
 	init  sync.Once
 	turn  chan struct{} // held by who asks
 	asked time.Time
-	n     int
+	last  T
 	err   error
 }
 
-// Get returns the number, asking for it if no answer is good enough. A caller
-// that goes away does not spoil the answer for others.
-func (c *Count) Get(ctx context.Context) (int, error) {
+// Count is a number of something.
+type Count = Cached[int]
+
+// Get returns the answer, asking for it if none is good enough. Callers share
+// it: what it points to must not be changed. A caller that goes away does not
+// spoil the answer for others.
+func (c *Cached[T]) Get(ctx context.Context) (T, error) {
+	var none T
 	came := time.Now()
 	c.init.Do(func() { c.turn = make(chan struct{}, 1) })
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return none, ctx.Err()
 	}
 	if !c.asked.IsZero() && c.asked.After(came.Add(-c.Keep)) {
-		return c.n, c.err
+		return c.last, c.err
 	}
 	if wait := c.Gap - time.Since(c.asked); wait > 0 {
 		t := time.NewTimer(wait)
@@ -52,12 +57,12 @@ func (c *Count) Get(ctx context.Context) (int, error) {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return none, ctx.Err()
 		}
 	}
 	ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	c.asked = time.Now()
-	c.n, c.err = c.Ask(ask)
-	return c.n, c.err
+	c.last, c.err = c.Ask(ask)
+	return c.last, c.err
 }
