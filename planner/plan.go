@@ -156,13 +156,29 @@ func (t *task) planAll(ctx context.Context, s *scope.Scope) error {
 			if one == nil {
 				continue
 			}
-			g.Go(func() error { return t.Runs.Plan(gctx, files, p, known, one) })
+			g.Go(func() error {
+				if err := t.Runs.Plan(gctx, files, p, known, one); err != nil {
+					return err
+				}
+				return t.originsOf(gctx, s, p, one)
+			})
 		}
 		if err := g.Wait(); err != nil {
 			return err
 		}
 	}
 	return t.saveRuns(ctx, runs)
+}
+
+// originsOf adds where differences come from that the pull request did not
+// bring. A plan is worth telling without that.
+func (t *task) originsOf(ctx context.Context, s *scope.Scope, p project.Project, one *record.Run) error {
+	var err error
+	if one.Origins, err = t.Origins.Of(ctx, s.Checkout, p, one); err != nil && ctx.Err() == nil {
+		t.log.Warn("where differences come from cannot be found out", "project", p.ID(), "err", err)
+		one.Notes = append(one.Notes, "What of this plan was merged earlier and never applied could not be found out; the server's log says why.")
+	}
+	return context.Cause(ctx)
 }
 
 // needsPlan says whether a project has to be planned in this job.

@@ -18,6 +18,7 @@ import (
 	"weir/planner/artifact"
 	"weir/planner/checkout"
 	"weir/planner/gate"
+	"weir/planner/project"
 	"weir/planner/record"
 	"weir/planner/result"
 	"weir/planner/run"
@@ -39,6 +40,7 @@ type Planner struct {
 	Facts     gate.Facts
 	Voice     *tell.Voice
 	Merger    Merger
+	Origins   Origins
 	Log       *slog.Logger
 
 	AllowForks bool // plan pull requests from forks too
@@ -53,6 +55,12 @@ type Queue interface {
 	Fence(ctx context.Context, job work.Job) (store.Write, error)
 	// Wake makes the queue look for jobs that a commit of ours has added.
 	Wake()
+}
+
+// Origins says which differences of a plan a pull request did not bring itself.
+type Origins interface {
+	// Of may return some beside an error.
+	Of(ctx context.Context, co *checkout.Checkout, p project.Project, r *record.Run) ([]record.Origin, error)
 }
 
 // task is one job being done.

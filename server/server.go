@@ -17,6 +17,8 @@ import (
 
 	"weir/drift"
 	"weir/drift/cloudtrail"
+	"weir/drift/evidence"
+	"weir/drift/origin"
 	"weir/locks"
 	"weir/planner"
 	"weir/planner/artifact"
@@ -218,6 +220,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		Facts:  facts,
 		Voice:  &tell.Voice{Teller: tells, Store: db, Text: s.runs.Text, PageURL: s.pullURL, RunURL: s.runURL},
 		Merger: tells, Log: log, AllowForks: cfg.AllowForks,
+		Origins: origin.Origins{Gatherer: evidence.Gatherer{Store: db, Checkouts: checkouts, Log: log}},
 	}
 	s.queue.GiveUp = s.giveUp
 	s.reconcile = &reconcile.Reconciler{

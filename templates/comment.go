@@ -72,7 +72,7 @@ func (v view) sections() []markdown.Section {
 func (v view) showsText(p result.Project) bool {
 	switch v.Kind {
 	case result.Plan:
-		return p.State != record.NoChanges || p.Summary != nil && len(p.Summary.Drift) > 0
+		return p.State != record.NoChanges || len(p.Origins) > 0
 	case result.Apply, result.Interrupted:
 		return p.State == record.Applied || p.State == record.Interrupted
 	}

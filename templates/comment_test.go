@@ -68,6 +68,12 @@ func base(kind result.Kind) result.Result {
 
 func prod(t *testing.T) result.Project {
 	return result.Project{
+		Origins: []record.Origin{
+			{Address: "terraform_data.upd", Attributes: []string{"input", "tags"}, Kind: "changed outside", Why: "changed outside of Terraform since #3 (1f2e3d4) was applied on 2026-02-20"},
+			{Address: "terraform_data.lost", Kind: "deleted outside", Why: "deleted outside of Terraform since #3 (1f2e3d4) was applied on 2026-02-20"},
+			{Address: "terraform_data.new", Kind: "merged, never applied", Why: "#41 (81be0d4) changed the code, and it was not applied since", Pull: 41},
+			{Address: "terraform_data.rep", Attributes: []string{"triggers_replace"}, Kind: "data", Why: "it comes from data.http.ip, which seems to have another value now"},
+		},
 		ID: "prod", Dir: "envs/prod", Workspace: "default", State: record.Planned, RunURL: runURL(1), Text: planText(t),
 		Summary: &terraform.Summary{
 			Create: 1, Update: 1, Replace: 2, Delete: 1,
@@ -80,10 +86,6 @@ func prod(t *testing.T) result.Project {
 				{Address: `module.net["eu|west"].terraform_data.rep2`, Action: terraform.Replace},
 				{Address: "terraform_data.new", Action: terraform.Create},
 				{Address: "terraform_data.upd", Action: terraform.Update},
-			},
-			Drift: []terraform.Change{
-				{Address: "terraform_data.upd", Action: terraform.Update, Attributes: []terraform.Attribute{{Name: "input"}, {Name: "tags"}}},
-				{Address: "terraform_data.lost", Action: terraform.Delete},
 			},
 		},
 	}

@@ -16,7 +16,7 @@ func (v view) Missing() []string {
 	for _, r := range v.missing() {
 		lines = append(lines, "- **"+r.Name+"**: "+markdown.Text(r.Reason))
 	}
-	return bounded(lines, roomNext, "- and %d more")
+	return markdown.Bounded(lines, roomNext, "- and %d more")
 }
 
 func (v view) missing() []policy.Requirement {
@@ -46,7 +46,7 @@ func (v view) Requirements() []string {
 			unmet = append(unmet, "- ❌ **"+r.Name+"**: "+markdown.Text(r.Reason))
 		}
 	}
-	return bounded(append(unmet, met...), roomNext, "- and %d more")
+	return markdown.Bounded(append(unmet, met...), roomNext, "- and %d more")
 }
 
 // Unmet says "1 thing is missing" or "2 things are missing".

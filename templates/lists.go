@@ -10,6 +10,7 @@ import (
 	"weir/planner/record"
 	"weir/planner/result"
 	"weir/planner/terraform"
+	"weir/templates/elsewhere"
 	"weir/templates/markdown"
 )
 
@@ -27,7 +28,7 @@ func (v view) Destroys() []string {
 			}
 		}
 	}
-	return bounded(lines, roomDestroys, "- and %d more, in the plans below")
+	return markdown.Bounded(lines, roomDestroys, "- and %d more, in the plans below")
 }
 
 func destroyLine(c terraform.Change, id string) string {
@@ -48,7 +49,7 @@ func destroyLine(c terraform.Change, id string) string {
 		if why != "" {
 			why += ": "
 		}
-		why += names(forces)
+		why += markdown.Names(forces)
 	}
 	if why != "" {
 		line += ", " + why
@@ -67,34 +68,8 @@ func forcing(c terraform.Change) []string {
 	return attributes
 }
 
-// Drifted lists what was changed behind terraform's back before this pull
-// request.
-func (v view) Drifted() []string {
-	var lines []string
-	for _, p := range v.Projects {
-		if p.Summary == nil {
-			continue
-		}
-		for _, c := range p.Summary.Drift {
-			lines = append(lines, "- "+markdown.Code(p.ID)+": "+driftLine(c))
-		}
-	}
-	return bounded(lines, roomDrift, "- and %d more, in the plans below")
-}
-
-func driftLine(c terraform.Change) string {
-	if c.Action == terraform.Delete {
-		return markdown.Code(c.Address) + " is gone"
-	}
-	var attributes []string
-	for _, a := range c.Attributes {
-		attributes = append(attributes, a.Name)
-	}
-	if len(attributes) == 0 {
-		return markdown.Code(c.Address) + " was changed"
-	}
-	return markdown.Code(c.Address) + " was changed (" + names(attributes) + ")"
-}
+// Elsewhere lists what plans do that the pull request does not ask for.
+func (v view) Elsewhere() []elsewhere.Group { return elsewhere.Lines(v.Projects, roomDrift) }
 
 // Narrowed lists the plans that were made with arguments of a person's, which
 // show and do something else than the pull request says.
@@ -105,7 +80,7 @@ func (v view) Narrowed() []string {
 			lines = append(lines, line)
 		}
 	}
-	return bounded(lines, roomNotes, "- and %d more, on "+v.Page("the page"))
+	return markdown.Bounded(lines, roomNotes, "- and %d more, on "+v.Page("the page"))
 }
 
 func narrowedLine(p result.Project) string {
@@ -146,7 +121,7 @@ func (v view) AllNotes() []string {
 				"), so an approval is also bound to the code")
 		}
 	}
-	return bounded(lines, roomNotes, "- and %d more notes, on "+v.Page("the page"))
+	return markdown.Bounded(lines, roomNotes, "- and %d more notes, on "+v.Page("the page"))
 }
 
 // place is how a note begins that tells of a mistake in a file.
@@ -184,7 +159,7 @@ func (v view) WaitingLines() []string {
 			lines = append(lines, fmt.Sprintf("- %s: %s owns it", markdown.Code(w.ID), w.By()))
 		}
 	}
-	return bounded(lines, roomWaiting, "- and %d more")
+	return markdown.Bounded(lines, roomWaiting, "- and %d more")
 }
 
 // Owners are the pull requests that are waited for, as "#12 and #14".

@@ -15,6 +15,7 @@ import (
 	"weir/planner/record"
 	"weir/planner/terraform"
 	"weir/policy"
+	"weir/templates/elsewhere"
 	"weir/templates/markdown"
 )
 
@@ -121,26 +122,27 @@ func NewPages() (*Pages, error) {
 	}
 	funcs := template.FuncMap{
 		// A changed file has another address, so that it can be cached for ever.
-		"static":   func(name string) string { return "/static/" + name + "?v=" + versions[name] },
-		"short":    short,
-		"when":     when,
-		"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"took":     took,
-		"words":    stateWords,
-		"tone":     tone,
-		"standing": standing,
-		"pullPath": pullPath,
-		"counts":   counts,
-		"lines":    markdown.Coloured,
-		"verb":     verb,
-		"forcing":  forcing,
-		"show":     markdown.Printable,
-		"line":     func(s string) string { return markdown.Line(s, 300) },
-		"spans":    markdown.Spans,
-		"starts":   starts,
-		"frame":    frame,
-		"capital":  capital,
-		"count":    count,
+		"static":    func(name string) string { return "/static/" + name + "?v=" + versions[name] },
+		"short":     short,
+		"when":      when,
+		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"took":      took,
+		"words":     stateWords,
+		"tone":      tone,
+		"standing":  standing,
+		"pullPath":  pullPath,
+		"counts":    counts,
+		"lines":     markdown.Coloured,
+		"verb":      verb,
+		"forcing":   forcing,
+		"elsewhere": elsewhere.Groups,
+		"show":      markdown.Printable,
+		"line":      func(s string) string { return markdown.Line(s, 300) },
+		"spans":     markdown.Spans,
+		"starts":    starts,
+		"frame":     frame,
+		"capital":   capital,
+		"count":     count,
 	}
 	p := &Pages{pages: map[string]*template.Template{}, static: static}
 	for _, name := range []string{PageHome, PagePull, PageRun, PageLocks, PageDrift, PageProblem} {

@@ -56,15 +56,15 @@ func allPages(t *testing.T) map[string]page {
 	conflict := record.Record{Repo: "acme/infra", Pull: 11, Title: "Old branch", Author: "carol", Head: head, Updated: at, Failure: "3f2a91c does not merge into 81be0d4: conflicts in\n  envs/prod/main.tf"}
 	run := record.Run{
 		ID: "01JD3Q6Z8W0000000000000002", Repo: "acme/infra", Pull: 7, Project: "prod", Dir: "envs/prod", Workspace: "default", Verb: "plan",
-		State: record.Planned, Head: head, Job: job, Started: at, Ended: at.Add(4200 * time.Millisecond), Summary: plan.Summary,
+		State: record.Planned, Head: head, Job: job, Started: at, Ended: at.Add(4200 * time.Millisecond), Summary: plan.Summary, Origins: plan.Origins,
 		Notes: []string{"no backend: the state is kept on weir's own disk"},
 	}
 	live := run
-	live.Verb, live.State, live.Ended, live.Summary, live.Notes = "apply", record.Applying, time.Time{}, nil, nil
+	live.Verb, live.State, live.Ended, live.Summary, live.Origins, live.Notes = "apply", record.Applying, time.Time{}, nil, nil, nil
 	failed := run
-	failed.State, failed.Failure, failed.Summary = record.PlanFailed, broken, nil
+	failed.State, failed.Failure, failed.Summary, failed.Origins = record.PlanFailed, broken, nil, nil
 	outputs := run
-	outputs.Summary = network().Summary
+	outputs.Summary, outputs.Origins = network().Summary, nil
 
 	dead := Health{Name: "Dispatch", Tone: "wait", Text: "the dead-letter queue holds about 3. Look what it was: `docs/operations.md` says how."}
 
@@ -74,6 +74,7 @@ func allPages(t *testing.T) map[string]page {
 	evil.Projects = []record.ProjectRecord{{ID: hostile, Dir: hostile, Workspace: hostile, State: record.State(hostile), Note: hostile, Run: hostile, PlanDigest: hostile, Extra: []string{hostile}, AskedBy: hostile}}
 	evilRun := run
 	evilRun.Project, evilRun.Verb, evilRun.Dir, evilRun.Failure, evilRun.ID = hostile, hostile, hostile, hostile, hostile
+	evilRun.Origins = []record.Origin{{Address: hostile, Attributes: []string{hostile}, Kind: "data", Why: hostile}}
 	evilRun.Summary = &terraform.Summary{
 		Changes: []terraform.Change{{Address: hostile, Action: terraform.Delete, Reason: hostile, Previous: hostile, Importing: hostile}},
 		Outputs: []terraform.Output{{Name: hostile, Action: terraform.Update, Before: hostile, After: hostile}},

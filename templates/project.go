@@ -7,6 +7,7 @@ import (
 	"weir/planner/record"
 	"weir/planner/result"
 	"weir/planner/terraform"
+	"weir/templates/elsewhere"
 	"weir/templates/markdown"
 )
 
@@ -91,7 +92,7 @@ func (p projectView) ChangeLines() []string {
 	for _, c := range p.Summary.Changes {
 		lines = append(lines, "- "+verbs[c.Action]+" "+markdown.Code(c.Address))
 	}
-	return bounded(lines, roomChanges, "- and %d more")
+	return markdown.Bounded(lines, roomChanges, "- and %d more")
 }
 
 // row is a project in the table.
@@ -104,7 +105,7 @@ func row(p result.Project) string {
 	if failedState(p.State) || p.State == record.Interrupted || p.Deleted {
 		result = "**" + result + "**"
 	}
-	cells := []string{projectName(p), result + extras(p.Summary)}
+	cells := []string{projectName(p), result + extras(p.Summary, p.Origins)}
 	if s := p.Summary; s != nil {
 		cells = append(cells, number(s.Create), number(s.Update), strong(s.Replace), strong(s.Delete))
 	} else {
@@ -127,7 +128,7 @@ func projectName(p result.Project) string {
 }
 
 // extras is what the columns of the table do not count.
-func extras(s *terraform.Summary) string {
+func extras(s *terraform.Summary, from []record.Origin) string {
 	if s == nil {
 		return ""
 	}
@@ -143,9 +144,7 @@ func extras(s *terraform.Summary) string {
 	if s.Create+s.Update+s.Replace+s.Delete == 0 && len(words) == 0 && len(s.Outputs) > 0 {
 		words = append(words, "only outputs")
 	}
-	if len(s.Drift) > 0 {
-		words = append(words, fmt.Sprintf("%d already drifted", len(s.Drift)))
-	}
+	words = append(words, elsewhere.Words(from)...)
 	if len(words) == 0 {
 		return ""
 	}

@@ -281,7 +281,8 @@ func FuzzComment(f *testing.F) {
 					Notes: []string{sentence}, Deleted: i%3 == 1, Extra: []string{name, sentence}[:i%3%2*2], AskedBy: name,
 					Summary: &terraform.Summary{Replace: 1, Opaque: sentence, Changes: []terraform.Change{
 						{Address: name, Action: terraform.Replace, Reason: sentence, Attributes: []terraform.Attribute{{Name: name, ForcesReplace: true}}},
-					}, Drift: []terraform.Change{{Address: name, Action: terraform.Update}}},
+					}},
+					Origins: []record.Origin{{Address: name, Attributes: []string{name}, Kind: []string{"changed outside", "merged, never applied", "data"}[i%3], Why: sentence}},
 				})
 			}
 			checkParts(t, r, Comment(r))

@@ -24,7 +24,7 @@ var comments = template.Must(template.New("").Funcs(template.FuncMap{
 	"text":       markdown.Text,
 	"paragraphs": markdown.Paragraphs,
 	"short":      short,
-	"names":      names,
+	"names":      markdown.Names,
 	"count":      count,
 }).ParseFS(commentFiles, "comments/*.md.tmpl"))
 
@@ -79,22 +79,6 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// names joins names as code: `a`, `b` and 3 more.
-func names(all []string) string {
-	const most = 8
-	shown := make([]string, 0, most)
-	for _, name := range all[:min(len(all), most)] {
-		shown = append(shown, markdown.Code(name))
-	}
-	if len(all) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(shown, ", "), len(all)-most)
-	}
-	if len(all) > 1 {
-		return strings.Join(shown[:len(shown)-1], ", ") + " and " + shown[len(shown)-1]
-	}
-	return strings.Join(shown, "")
 }
 
 // kinds are the words of the hidden marker (see the manual's part on

@@ -28,17 +28,6 @@ const (
 // view is a result with what its templates ask of it.
 type view struct{ result.Result }
 
-// bounded keeps as many lines as fit and says how many do not.
-func bounded(lines []string, room int, more string) []string {
-	size := 0
-	for i, line := range lines {
-		if size += len(line) + 1; size > room {
-			return append(slices.Clone(lines[:i]), fmt.Sprintf(more, len(lines)-i))
-		}
-	}
-	return lines
-}
-
 // Page links to the page of the pull request.
 func (v view) Page(words string) string { return markdown.Link(words, v.PageURL) }
 
@@ -187,7 +176,7 @@ func (v view) Table() string {
 	for _, p := range v.Projects {
 		rows = append(rows, row(p))
 	}
-	rows = bounded(rows, roomTable, "| and %d more, on "+v.Page("the page")+" | | | | | |")
+	rows = markdown.Bounded(rows, roomTable, "| and %d more, on "+v.Page("the page")+" | | | | | |")
 	return "| Project | Result | Create | Change | Replace | Destroy |\n" +
 		"| :-- | :-- | --: | --: | --: | --: |\n" + strings.Join(rows, "\n")
 }

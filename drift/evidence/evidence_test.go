@@ -86,8 +86,8 @@ func TestPullRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []kind.Touch{
-		{Commit: at.Own.Merge, Pull: 9, Files: []string{"live/b.tf"}, Blocks: []string{"terraform_data.b"}},
-		{Commit: second, Files: []string{"live/a.tf"}, Blocks: []string{"terraform_data.a"}},
+		{Commit: at.Own.Merge, Pull: 9, Files: []string{"live/b.tf"}, Blocks: []string{"terraform_data.b#input"}},
+		{Commit: second, Files: []string{"live/a.tf"}, Blocks: []string{"terraform_data.a#input"}},
 	}
 	if diff := cmp.Diff(want, e.Since); diff != "" {
 		t.Errorf("commits (-want +got):\n%s", diff)

@@ -25,6 +25,7 @@ type subject struct {
 	provider   string   // name of the provider
 	from       []string // references, as in plan.Attribute
 	attribute  bool     // it is one attribute
+	name       string   // of the attribute
 	configured bool     // the configuration sets it, as far as the plan tells
 	constant   bool
 	create     bool // of something new
@@ -42,7 +43,7 @@ func whole(c *plan.Change) subject {
 
 func attribute(c *plan.Change, a plan.Attribute) subject {
 	return subject{
-		address: c.Address, config: block(c.Address), provider: provider(c), from: a.From, attribute: true,
+		address: c.Address, config: block(c.Address), provider: provider(c), from: a.From, attribute: true, name: a.Name,
 		configured: a.Constant || len(a.From) > 0, constant: a.Constant, removed: a.After == "", open: a.After == unknown,
 	}
 }
@@ -58,14 +59,16 @@ func provider(c *plan.Change) string {
 
 // cause looks for the reasons of the package's comment, in their order.
 func (c *classifier) cause(s subject) cause {
-	// Without an apply to compare with, commits say something only about what
-	// the code alone decides.
-	git := c.Applied != nil || s.create || s.constant
+	// Without an apply to compare with, commits of others say something only
+	// about what the code alone decides.
+	counts := func(t *Touch) bool {
+		return t != nil && (c.Applied != nil || s.create || s.constant || t.Pull == c.Own && t.Pull != 0)
+	}
 	follows, followed := c.follows(s)
 	if followed && s.open && follows.kind != finding.Unknown {
 		return follows
 	}
-	if t := c.touch(func(t Touch) bool { return t.Blocks != nil && t.changes(s) }); t != nil && git {
+	if t := c.touch(func(t Touch) bool { return t.Blocks != nil && t.changes(s) }); counts(t) {
 		return c.merged(t)
 	}
 	if followed && follows.kind != finding.Unknown {
@@ -89,7 +92,7 @@ func (c *classifier) cause(s subject) cause {
 	if isUnmerged && (c.Applied.Blocks == nil || Touch{Blocks: c.Applied.Blocks}.changes(s)) {
 		return unmerged
 	}
-	if t := c.touch(func(t Touch) bool { return t.Blocks == nil && !t.onlyVersions() }); t != nil && git {
+	if t := c.touch(func(t Touch) bool { return t.Blocks == nil && !t.onlyVersions() }); counts(t) {
 		return c.merged(t)
 	}
 	if c.Applied != nil && c.Applied.Failed {
@@ -114,7 +117,7 @@ func (c *classifier) cause(s subject) cause {
 	switch {
 	case isUnmerged:
 		return unmerged
-	case code != nil && git:
+	case counts(code):
 		return c.merged(code)
 	case followed:
 		return follows
@@ -209,9 +212,9 @@ func version(providers map[string]string, name string) string {
 // differ says whether two versions are known and not the same.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// lockedBy is the newest pull request that changed nothing but versions.
+// lockedBy is the newest pull request that changed versions.
 func (c *classifier) lockedBy() int {
-	if t := c.touch(Touch.onlyVersions); t != nil {
+	if t := c.touch(func(t Touch) bool { return slices.ContainsFunc(t.Files, holdsVersions) }); t != nil {
 		return t.Pull
 	}
 	return 0
@@ -305,6 +308,10 @@ func (c *classifier) touch(is func(Touch) bool) *Touch {
 // changes says whether a commit changed a block that decides the subject.
 func (t Touch) changes(s subject) bool {
 	for _, b := range t.Blocks {
+		b, argument, part := strings.Cut(b, "#")
+		if part && s.attribute && s.configured && s.name != argument {
+			continue
+		}
 		if begins(s.config, b) {
 			return true
 		}
@@ -322,13 +329,15 @@ func (t Touch) changes(s subject) bool {
 // onlyVersions says whether a commit changed files that hold nothing but
 // versions.
 func (t Touch) onlyVersions() bool {
-	return len(t.Files) > 0 && !slices.ContainsFunc(t.Files, func(file string) bool {
-		switch path.Base(file) {
-		case ".terraform.lock.hcl", ".terraform-version", ".opentofu-version", ".tool-versions":
-			return false
-		}
+	return len(t.Files) > 0 && !slices.ContainsFunc(t.Files, func(file string) bool { return !holdsVersions(file) })
+}
+
+func holdsVersions(file string) bool {
+	switch path.Base(file) {
+	case ".terraform.lock.hcl", ".terraform-version", ".opentofu-version", ".tool-versions":
 		return true
-	})
+	}
+	return false
 }
 
 func holdsVariables(file string) bool {

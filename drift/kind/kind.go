@@ -29,6 +29,9 @@
 // the code than what was last applied has two findings, each with its own
 // kind: reverting one leaves the other.
 //
+// In the plan of a pull request (Evidence.Own) what it changed itself is Merged,
+// with its own number.
+//
 // These are no findings: attributes that only become known in the apply of
 // something else, copies that providers keep of attributes that are listed
 // themselves (tags_all), drift of what a plan would destroy, and data sources
@@ -107,7 +110,7 @@ type Touch struct {
 	Files  []string // that it changed, of the project; slash-separated
 
 	// Blocks are the addresses of the blocks that it changed, without keys:
-	// "aws_vpc.a", "module.net" for a call and all within it,
+	// "aws_vpc.a", or "aws_vpc.a#tags" for that argument of it alone, "module.net" for a call and all within it,
 	// "module.net.aws_vpc.a", "local.a", "var.a" (its default, or its value
 	// in a file), "data.aws_ami.a", "output.a". Nil: not known, it may have
 	// changed anything. Empty: none of them.

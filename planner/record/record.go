@@ -198,8 +198,18 @@ type Run struct {
 	Summary   *terraform.Summary `json:"summary,omitempty"`
 	Terraform string             `json:"terraform,omitempty"` // version that planned
 	Providers map[string]string  `json:"providers,omitempty"` // versions by source address
+	Origins   []Origin           `json:"origins,omitempty"`   // of what the plan would do and the pull request does not ask for
 	Failure   string             `json:"failure,omitempty"`
 	Notes     []string           `json:"notes,omitempty"`
+}
+
+// Origin is where a difference comes from that a pull request did not bring.
+type Origin struct {
+	Address    string   `json:"address"`              // of the resource; "output.NAME" for an output
+	Attributes []string `json:"attributes,omitempty"` // none: the whole of it
+	Kind       string   `json:"kind"`                 // as those of drift: changed outside, merged, never applied, …
+	Why        string   `json:"why"`                  // for people
+	Pull       int      `json:"pull,omitempty"`       // that Why is about
 }
 
 const (

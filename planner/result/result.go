@@ -62,6 +62,7 @@ type Project struct {
 	Run       string
 	RunURL    string
 	Summary   *terraform.Summary
+	Origins   []record.Origin
 	Text      string   // terraform's plan text, or what the apply printed last
 	Failure   string   // diagnostics
 	Notes     []string // such as "no backend: the state is kept on weir's own disk", "the directory was deleted"

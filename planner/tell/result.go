@@ -83,7 +83,7 @@ func (t *Pull) fill(ctx context.Context, p *result.Project, run record.Run) erro
 		return nil
 	}
 	p.RunURL = t.RunURL(run.ID)
-	p.Summary, p.Notes = run.Summary, slices.Clone(run.Notes)
+	p.Summary, p.Origins, p.Notes = run.Summary, run.Origins, slices.Clone(run.Notes)
 	if run.Failure != "" {
 		p.Failure = run.Failure
 	}

@@ -34,6 +34,53 @@ type Row struct {
 	History  string // one sign a check, the newest last
 }
 
+// Table is some of a repository's projects.
+type Table struct {
+	Label  string
+	Folded bool // nothing in it needs anybody
+	Rows   []Row
+}
+
+// Tables are the projects that somebody should look at, and, folded, the others.
+func (r Repo) Tables() []Table {
+	var loud, calm []Row
+	for _, row := range r.Projects {
+		if row.calm() {
+			calm = append(calm, row)
+		} else {
+			loud = append(loud, row)
+		}
+	}
+	var tables []Table
+	if len(loud) > 0 {
+		tables = append(tables, Table{Label: "Projects of " + r.Name, Rows: loud})
+	}
+	if len(calm) > 0 {
+		tables = append(tables, Table{Label: many(len(calm), "project", "projects") + " without drift", Folded: true, Rows: calm})
+	}
+	return tables
+}
+
+// calm says that the project was checked and there is nothing to look at.
+func (r Row) calm() bool { return r.Tone() == "good" && !r.More() && r.PutOff == "" }
+
+// Age is for how long the project has been seen to differ, in words; "" where
+// it does not.
+func (r Row) Age() string {
+	if r.Since.IsZero() {
+		return ""
+	}
+	switch age := r.Check.Started.Sub(r.Since); {
+	case age >= 48*time.Hour:
+		return fmt.Sprintf("for %d days", int(age/(24*time.Hour)))
+	case age >= time.Hour:
+		return "for " + many(int(age/time.Hour), "hour", "hours")
+	case age > 0:
+		return "for less than an hour"
+	}
+	return "new"
+}
+
 // Tone is how the row looks: good, bad, wait or calm. It is never the only
 // thing that tells it.
 func (r Row) Tone() string {

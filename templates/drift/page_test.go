@@ -3,6 +3,7 @@ package drift
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,6 +32,67 @@ func TestRow(t *testing.T) {
 		}
 		if r.Tone() != c.tone || strings.Join(r.Says(), "; ") != c.says || r.Hidden() != c.hidden {
 			t.Errorf("%s: got %s, %q, %d hidden", c.name, r.Tone(), r.Says(), r.Hidden())
+		}
+	}
+}
+
+// Where nothing differs there is one line, which unfolds.
+func TestTables(t *testing.T) {
+	named := func(name string, c finding.Check) Row {
+		c.Project = name
+		return Row{Check: c}
+	}
+	good := finding.Check{Started: at}
+	putOff, rules, flying := named("put off", good), good, good
+	putOff.PutOff = "#9 is being applied"
+	rules.Ended = []string{"rule 2 ended"}
+	flying.InFlight = 12
+	all := []Row{
+		named("differs", check()), named("failed", finding.Check{Started: at, Failure: "Error"}), named("never", finding.Check{}),
+		putOff, named("rules", rules), named("good", good), named("flying", flying),
+	}
+	for _, c := range []struct {
+		rows []Row
+		want []string
+	}{
+		{nil, nil},
+		{all[5:6], []string{"1 project without drift, folded: good"}},
+		{all[:1], []string{"Projects of acme/infra: differs"}},
+		{all, []string{"Projects of acme/infra: differs, failed, never, put off, rules", "2 projects without drift, folded: good, flying"}},
+	} {
+		var got []string
+		for _, table := range (Repo{Name: "acme/infra", Projects: c.rows}).Tables() {
+			label := table.Label
+			if table.Folded {
+				label += ", folded"
+			}
+			var names []string
+			for _, row := range table.Rows {
+				names = append(names, row.Check.Project)
+			}
+			got = append(got, label+": "+strings.Join(names, ", "))
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	for _, c := range []struct {
+		since time.Time
+		want  string
+	}{
+		{time.Time{}, ""},
+		{at, "new"},
+		{at.Add(-time.Second), "for less than an hour"},
+		{at.Add(-time.Hour), "for 1 hour"},
+		{at.Add(-47 * time.Hour), "for 47 hours"},
+		{at.Add(-48 * time.Hour), "for 2 days"},
+		{at.Add(-240 * 24 * time.Hour), "for 240 days"},
+	} {
+		if got := (Row{Check: finding.Check{Started: at}, Since: c.since}).Age(); got != c.want {
+			t.Errorf("since %v: got %q, want %q", c.since, got, c.want)
 		}
 	}
 }

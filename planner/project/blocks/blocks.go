@@ -5,6 +5,7 @@ package blocks
 
 import (
 	"crypto/sha256"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -64,7 +65,8 @@ func isVariables(p project.Project, name string) bool {
 }
 
 // Changed returns the addresses of the blocks that a change touched, without
-// keys, sorted: "aws_vpc.a", "module.net" for a call and all within it,
+// keys, sorted: "aws_vpc.a", or "aws_vpc.a#tags" where nothing but that argument
+// or nested block of a resource was touched, "module.net" for a call and all within it,
 // "module.net.aws_vpc.a", "local.a", "var.a" (its default, or its value in a
 // file), "data.aws_ami.a", "output.a". Nil: not known, it may have changed
 // anything. Empty: none of them, such as a lock file, a comment or formatting.
@@ -194,7 +196,13 @@ func differ(dir string, before, after map[string]*file) *delta {
 			}
 			d.anything = d.anything || g.names == nil
 			for _, name := range g.names {
-				d.names[name] = true
+				only := arguments(g, other)
+				for _, argument := range only {
+					d.names[name+"#"+argument] = true
+				}
+				if len(only) == 0 {
+					d.names[name] = true
+				}
 			}
 		}
 	}
@@ -205,6 +213,44 @@ func differ(dir string, before, after map[string]*file) *delta {
 type group struct {
 	prints []string // sorted
 	names  []string
+	items  []item // of a resource that has one block
+}
+
+// arguments are the names of the arguments and nested blocks in which two
+// blocks of a resource differ; none where there is more to it.
+func arguments(a, b *group) []string {
+	if b == nil || a.items == nil || b.items == nil {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, pair := range [][2][]item{{a.items, b.items}, {b.items, a.items}} {
+		for _, i := range pair[0] {
+			of := func(items []item) (prints []string) {
+				for _, other := range items {
+					if other.name == i.name {
+						prints = append(prints, other.print)
+					}
+				}
+				return prints
+			}
+			if !slices.Equal(of(pair[0]), of(pair[1])) {
+				names[i.name] = true
+			}
+		}
+	}
+	for name := range names {
+		if meta[name] || !isName(name) {
+			return nil
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// meta are arguments of any resource, which decide more than one attribute
+// ("Meta-arguments", "Dynamic Blocks").
+var meta = map[string]bool{
+	"count": true, "for_each": true, "provider": true, "depends_on": true, "lifecycle": true,
+	"provisioner": true, "connection": true, "dynamic": true,
 }
 
 func prints(dir string, files map[string]*file) map[string]*group {
@@ -216,11 +262,14 @@ func prints(dir string, files map[string]*file) map[string]*group {
 		for _, b := range f.blocks {
 			g := groups[b.key]
 			if g == nil {
-				g = &group{names: b.names}
+				g = &group{names: b.names, items: b.items}
 				groups[b.key] = g
+			} else {
+				g.items = nil
 			}
 			text := b.print
 			if overrides(name) {
+				g.items = nil
 				text = path.Base(name) + "\x00" + text
 			}
 			g.prints = append(g.prints, text)

@@ -30,6 +30,7 @@ type block struct {
 	names []string // what it touches, within the module; nil: anything
 	print string   // equal for two that say the same
 	refs  []string // variables, locals and outputs that it may refer to
+	items []item   // of a resource: what is compared one by one
 }
 
 // call is that of a module.
@@ -200,6 +201,7 @@ func (f *file) add(b body) {
 	switch {
 	case b.kind == "resource" && two:
 		f.block(address, join(b.items))
+		f.blocks[len(f.blocks)-1].items = b.items
 	case (b.kind == "data" || b.kind == "ephemeral" || b.kind == "action") && two, b.kind == "check" && one:
 		f.block(b.kind+"."+address, join(b.items))
 	case b.kind == "variable" && one:

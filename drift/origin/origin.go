@@ -1,0 +1,73 @@
+// Package origin says which differences of a pull request's plan the pull
+// request did not bring itself: what had drifted before, what was merged earlier
+// and never applied, what a version or a data source moved.
+package origin
+
+import (
+	"context"
+	"slices"
+
+	"weir/drift/evidence"
+	"weir/drift/finding"
+	"weir/drift/kind"
+	"weir/planner/checkout"
+	"weir/planner/project"
+	"weir/planner/record"
+)
+
+// Max is how many origins are told of one plan.
+const Max = 100
+
+// Origins finds origins, by the same evidence and the same rules as drift
+// checks. All fields of its Gatherer are needed.
+type Origins struct{ evidence.Gatherer }
+
+// Of returns the origins of what a plan would do and the pull request does not
+// ask for, by address. What nothing is known of is not among them: a project
+// that weir has never applied has nothing to be compared with. Where the store
+// or Git cannot be asked, what Terraform itself calls drift comes with the
+// error.
+func (o Origins) Of(ctx context.Context, co *checkout.Checkout, p project.Project, r *record.Run) ([]record.Origin, error) {
+	if r.Summary == nil {
+		return nil, nil
+	}
+	own := &evidence.Own{Pull: r.Pull, Merge: co.Merge, Files: co.Changed}
+	at := evidence.Place{Repo: r.Repo, Root: co.Root, Head: co.Base, Own: own}
+	e, err := o.Gatherer.Of(ctx, at, p, evidence.Plan{Summary: *r.Summary, Terraform: r.Terraform, Providers: r.Providers})
+	if err != nil {
+		e = kind.Evidence{Summary: *r.Summary, Own: r.Pull}
+	}
+	return origins(e), err
+}
+
+func origins(e kind.Evidence) []record.Origin {
+	found, _ := kind.Classify(e)
+	var all []record.Origin
+	for _, f := range found {
+		if isOwn(f, e) {
+			continue
+		}
+		i := slices.IndexFunc(all, func(o record.Origin) bool {
+			return o.Address == f.Address && o.Kind == string(f.Kind) && o.Why == f.Why
+		})
+		if i < 0 {
+			i = len(all)
+			all = append(all, record.Origin{Address: f.Address, Kind: string(f.Kind), Why: f.Why, Pull: f.Pull})
+		}
+		if f.Attribute != "" {
+			all[i].Attributes = append(all[i].Attributes, f.Attribute)
+		}
+	}
+	return all[:min(len(all), Max)]
+}
+
+// isOwn says whether a difference is the pull request's own, or may be.
+func isOwn(f finding.Finding, e kind.Evidence) bool {
+	switch f.Kind {
+	case finding.Changed, finding.Deleted, finding.Unmerged:
+		return false
+	case finding.Merged:
+		return f.Pull == e.Own
+	}
+	return f.Pull == e.Own || e.Applied == nil
+}
