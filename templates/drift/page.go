@@ -56,7 +56,14 @@ func (r Repo) Tables() []Table {
 		tables = append(tables, Table{Label: "Projects of " + r.Name, Rows: loud})
 	}
 	if len(calm) > 0 {
-		tables = append(tables, Table{Label: many(len(calm), "project", "projects") + " without drift", Folded: true, Rows: calm})
+		label, hidden := many(len(calm), "project", "projects")+" without drift", 0
+		for _, row := range calm {
+			hidden += row.Hidden()
+		}
+		if hidden > 0 {
+			label += ", " + many(hidden, "finding", "findings") + " hidden by rules"
+		}
+		tables = append(tables, Table{Label: label, Folded: true, Rows: calm})
 	}
 	return tables
 }

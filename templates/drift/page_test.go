@@ -57,6 +57,10 @@ func TestTables(t *testing.T) {
 	}{
 		{nil, nil},
 		{all[5:6], []string{"1 project without drift, folded: good"}},
+		{
+			[]Row{named("hides", finding.Check{Started: at, Findings: []finding.Finding{{Ignored: &finding.Ignored{Owner: "alice"}}}}), all[5]},
+			[]string{"2 projects without drift, 1 finding hidden by rules, folded: hides, good"},
+		},
 		{all[:1], []string{"Projects of acme/infra: differs"}},
 		{all, []string{"Projects of acme/infra: differs, failed, never, put off, rules", "2 projects without drift, folded: good, flying"}},
 	} {
