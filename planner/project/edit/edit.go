@@ -23,11 +23,17 @@ import (
 
 // Wanted is what the code shall say. Addresses are Terraform's. Each edit is
 // done in full or not at all, whatever becomes of the others, in the order of
-// Set, Remove and Import.
+// Set, Remove, Import and Forget.
 type Wanted struct {
 	Set    []Set
 	Remove []Remove
 	Import []Import
+	// Forget are addresses of resources that exist and that the code does not
+	// have any more, so that Terraform would destroy them. A removed block
+	// (Terraform 1.7 or later) at the end of the root module has it let go of
+	// them. It can only name all instances of a resource, and those in all
+	// instances of its modules.
+	Forget []string
 }
 
 // Set is an attribute that is deployed with another value than declared.
@@ -57,7 +63,8 @@ type Set struct {
 // only be forgotten, a removed block takes the place of its block (Terraform
 // 1.7 or later); without it Terraform would destroy the object.
 //
-// The comment lines directly above a block go with it.
+// The comment lines directly above a block go with it, and so do import blocks
+// for the resource.
 type Remove struct {
 	Address string
 	Forget  bool // it exists
@@ -65,7 +72,9 @@ type Remove struct {
 
 // Import is a resource of the code that exists, and that the state does not
 // have: an import block (Terraform 1.5 or later) follows the resource, or the
-// call of its module, since only the root module may have it.
+// call of its module, since only the root module may have it. The module may be
+// called many times, and be anywhere. Whether the code makes an instance of
+// that address is Terraform's to say.
 type Import struct {
 	Address string
 	ID      string // as the provider's documentation says for imports
@@ -127,8 +136,24 @@ func Apply(tree fs.FS, dir string, wanted Wanted) (Result, error) {
 		}
 		refuse(one.Address, "", why)
 	}
+	for _, address := range wanted.Forget {
+		why, err := s.forget(address)
+		if err != nil {
+			return Result{}, fmt.Errorf("forget %s: %w", address, err)
+		}
+		refuse(address, "", why)
+	}
 	result.Files = s.Changed()
 	return result, nil
+}
+
+// Bare is an address without keys of instances: that of the block which makes
+// them all. It is the text itself where that is no address of a resource.
+func Bare(address string) string {
+	if a, why := code.ParseAddress(address); why == "" {
+		return a.Bare()
+	}
+	return address
 }
 
 // session is one Apply.
@@ -140,10 +165,7 @@ func groups(all []Set) [][]Set {
 	var order [][]Set
 	at := map[[2]string]int{}
 	for _, one := range all {
-		key := [2]string{one.Address, one.Attribute}
-		if a, why := code.ParseAddress(one.Address); why == "" {
-			key[0] = a.Bare()
-		}
+		key := [2]string{Bare(one.Address), one.Attribute}
 		i, ok := at[key]
 		if !ok {
 			i = len(order)
@@ -203,7 +225,7 @@ func (s *session) set(group []Set) (why string, err error) {
 		where = &p.Declared[0]
 	}
 	if where.File.Link {
-		return where.File.Name + " is a symbolic link, and what it leads to may be used elsewhere", nil
+		return linked(where.File), nil
 	}
 	change := func(f *code.File, done bool) (*edits, string) {
 		e := &edits{file: f, dir: p.Dir, kind: p.Address.Kind, done: done}

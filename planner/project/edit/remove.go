@@ -40,7 +40,7 @@ func (s *session) remove(all []Remove) ([]string, error) {
 		why := p.Whole(of[bare])
 		for _, at := range p.Declared {
 			if at.File.Link {
-				why = at.File.Name + " is a symbolic link, and what it leads to may be used elsewhere"
+				why = linked(at.File)
 			}
 		}
 		if why != "" {
@@ -81,8 +81,11 @@ func (s *session) drop(one Remove) (string, error) {
 	}
 	splices := map[*code.File][]code.Splice{}
 	var order []*code.File
-	for i, at := range p.Declared {
+	for i, at := range slices.Concat(p.Declared, s.Imports(p.Address)) {
 		f := at.File
+		if f.Link {
+			return linked(f), nil
+		}
 		if splices[f] == nil {
 			order = append(order, f)
 		}
@@ -90,8 +93,7 @@ func (s *session) drop(one Remove) (string, error) {
 		text := ""
 		if i == 0 && one.Forget {
 			from, to = at.Block().TypeRange.Start.Byte, at.Block().CloseBraceRange.End.Byte
-			text = strings.ReplaceAll(fmt.Sprintf("removed {\n  from = %s.%s\n\n  lifecycle {\n    destroy = false\n  }\n}",
-				p.Address.Kind, p.Address.Name), "\n", f.EOL)
+			text = strings.ReplaceAll(removedBlock(p.Address.Kind+"."+p.Address.Name), "\n", f.EOL)
 		}
 		splices[f] = append(splices[f], code.Splice{From: from, To: to, Text: text})
 	}

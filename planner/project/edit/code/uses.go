@@ -56,8 +56,8 @@ func (p *Declaration) Used(goes map[string]*Declaration) string {
 	}
 	for _, f := range p.Dir.Files {
 		for i, b := range f.Body.Blocks {
-			if leaving(f, i) || b.Type == "removed" {
-				continue
+			if leaving(f, i) || b.Type == "removed" || len(p.Address.Modules) == 0 && importsTo(f, b, p.Address) {
+				continue // an import block goes along
 			}
 			if at := refers(b.Body, p.Address.Kind, p.Address.Name); at.Line > 0 {
 				return fmt.Sprintf("%s line %d", f.Name, at.Line)
