@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -149,23 +148,22 @@ func TestDriftPage(t *testing.T) {
 		t.Errorf("what can be unfolded is %q", folded)
 	}
 	rows := evaluate[map[string]shown](ctx, t, rowsOnPage)
-	now := time.Now().UTC().Format("2006-01-02")
 	for _, c := range []struct {
 		project, tone string
 		want          map[string][]string
 		more          []string
 	}{
 		{"prod", "bad", map[string][]string{
-			"Drift": {"1 deleted outside", "1 merged, never applied", "high severity"}, "Since": {now, "new"}, "Last check": {now, "▮", "of 1 check 1 found drift"}, "Next check": {"on demand"},
+			"Drift": {"1 deleted outside", "1 merged, never applied", "high severity"}, "Since": {"UTC", "new"}, "Last check": {"UTC", "▮", "of 1 check 1 found drift"}, "Next check": {"on demand"},
 			"Issue": {fmt.Sprintf("#%d", prod.Number)},
 		}, []string{
 			"deleted outside local_file.motd", "terraform_data.value", "weir drift revert\nweir drift adopt\nweir drift accept --owner NAME --reason \"WHY\" --until YYYY-MM-DD\nweir drift check",
 			"the rule for data.<b>other</b> of alice matches nothing",
 		}},
-		{evil, "bad", map[string][]string{"Drift": {"check failed"}, "Since": {now}, "Last check": {"×"}, "Next check": {"UTC"}}, []string{
+		{evil, "bad", map[string][]string{"Drift": {"check failed"}, "Since": {"UTC"}, "Last check": {"×"}, "Next check": {"UTC"}}, []string{
 			"No <script>alert(2)</script><img src=x onerror=alert(3)> here.", "to check again, write\n\nweir drift check",
 		}},
-		{"dev", "good", map[string][]string{"Drift": {"no drift", fmt.Sprintf("in flight: #%d", flying.Number)}, "Since": {"–"}, "Last check": {now, "··"}, "Issue": {"none"}}, nil},
+		{"dev", "good", map[string][]string{"Drift": {"no drift", fmt.Sprintf("in flight: #%d", flying.Number)}, "Since": {"–"}, "Last check": {"UTC", "··"}, "Issue": {"none"}}, nil},
 		{"stage", "good", map[string][]string{"Drift": {"no drift", fmt.Sprintf("put off: #%d is being applied", applied.Number)}, "Last check": {"··"}}, nil},
 		{"net", "good", map[string][]string{"Drift": {"no drift"}, "Last check": {"··"}, "Next check": {"UTC"}}, nil},
 	} {
