@@ -188,6 +188,65 @@ func TestDriftCommands(t *testing.T) {
 	} {
 		check(t, line, []Command{want})
 	}
+	imported := func(id string) Command {
+		return Command{Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{web}, IDs: map[string]string{web: id}}}
+	}
+	keyed := func(address, id string) Command {
+		return Command{Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{address}, IDs: map[string]string{address: id}}}
+	}
+	for line, want := range map[string]Command{
+		web + "=i-0abc":                     imported("i-0abc"),
+		web + "=arn:aws:iam::1:role/a=b":    imported("arn:aws:iam::1:role/a=b"),
+		web + "=a.b=c":                      imported("a.b=c"),
+		web + "=/subscriptions/1/x-#":       imported("/subscriptions/1/x-#"),
+		web + "='two words'":                imported("two words"),
+		"'" + web + "=two words'":           imported("two words"),
+		web + `='{"a": ["b"]}'`:             imported(`{"a": ["b"]}`),
+		web + `=it\'s`:                      imported("it's"),
+		web + `="say \"a\""`:                imported(`say "a"`),
+		web + "=-x":                         imported("-x"),
+		web + "=${x}%{y}`@acme/all`":        imported("${x}%{y}`@acme/all`"),
+		web + "=i-1 " + web + "=i-1 " + web: imported("i-1"),
+		web + " " + web + "=i-1":            imported("i-1"),
+		web + "=i-1 # made by hand":         imported("i-1"),
+		`'` + blue + `=i-1'`:                keyed(blue, "i-1"),
+		blue + `=i-1`:                       keyed(blue, "i-1"),
+		`'a.b["x=y"]=z'`:                    keyed(`a.b["x=y"]`, "z"),
+		`a.b["x=y"]=z`:                      keyed(`a.b["x=y"]`, "z"),
+		`a.b[0]=z[1]`:                       keyed("a.b[0]", "z[1]"),
+		`'a.b["]="]=z["]'`:                  keyed(`a.b["]="]`, `z["]`),
+		web + "=i-1 a.b": {Verb: Drift, Drift: &Drifted{
+			Verb: DriftAdopt, Addresses: []string{web, "a.b"}, IDs: map[string]string{web: "i-1"},
+		}},
+
+		web + "=":                                {Verb: Help, Problem: "The id of `" + web + "` is empty"},
+		web + "= i-1":                            {Verb: Help, Problem: "is empty: it is written `ADDRESS=ID`, without spaces"},
+		web + " = i-1":                           {Verb: Help, Problem: "There is no address before the equals sign of `=`"},
+		web + " =i-1":                            {Verb: Help, Problem: "There is no address before the equals sign of `=i-1`"},
+		web + "=' '":                             {Verb: Help, Problem: "is empty"},
+		web + "=i-1 " + web + "=i-2":             {Verb: Help, Problem: "is there with two ids"},
+		"prod=i-1":                               {Verb: Help, Problem: "`prod=i-1` is not the address of a resource"},
+		"data.http.x=i-1":                        {Verb: Help, Problem: "`data.http.x` cannot be imported"},
+		"module.a.data.x.y=i":                    {Verb: Help, Problem: "cannot be imported"},
+		"output.url=i-1":                         {Verb: Help, Problem: "cannot be imported"},
+		"module.a=i-1":                           {Verb: Help, Problem: "cannot be imported"},
+		"module.a.module.b=i":                    {Verb: Help, Problem: "cannot be imported"},
+		web + "=" + strings.Repeat("i", maxID+1): {Verb: Help, Problem: "2,048 bytes are the most"},
+		web + "=a\u202eb":                        {Verb: Help, Problem: "characters in it that cannot be printed"},
+		web + "=a\x00b":                          {Verb: Help, Problem: "characters in it that cannot be printed"},
+	} {
+		check(t, "weir drift adopt "+line, []Command{want})
+	}
+	for _, verb := range []string{DriftRevert, DriftAccept} {
+		check(t, "weir drift "+verb+" a.b=c", []Command{{Verb: Help, Problem: "Only `drift adopt` takes ids behind addresses, as in `a.b=c`"}})
+	}
+	check(t, "weir drift check a.b=c", []Command{{Verb: Help, Problem: "`drift check` is about whole projects"}})
+	ids := &strings.Builder{}
+	for i := range maxIDs + 1 {
+		fmt.Fprintf(ids, " a.b[%d]=%d", i, i)
+	}
+	check(t, "weir drift adopt"+ids.String(), []Command{{Verb: Help, Problem: "At most 20 resources can be imported"}})
+
 	check(t, "weir drifted away from us", nil)
 	check(t, "weir drift adopt"+strings.Repeat(" a.b", 60), []Command{{Verb: Drift, Drift: &Drifted{Verb: DriftAdopt, Addresses: []string{"a.b"}}}})
 	var many strings.Builder
@@ -330,6 +389,7 @@ func FuzzParse(f *testing.F) {
 		"weir plan -d envs/prod -w x -- -var-file=../a -target='a[\"b\"]'", "@weir-prod[bot] apply -p 'a b'",
 		"```\nweir\n```", "<!--\n-->", "- ~~~\n  x", "> weir plan", "weir plan -d a\\b", "weir plan -d \"a", "\tweir", "weir is great", "weir plan -d a\u00a0b",
 		"weir drift accept --owner @acme/x --reason='--' --until 2026-12-31 'module.a[\"x\"].b.c[0]' output.x # y", "weir drift adopt a.b[c d]",
+		`weir drift adopt 'a.b["x=]"]=i "j"' c.d=e=f a.b[k]=' '`,
 	} {
 		f.Add(s)
 	}
@@ -383,6 +443,11 @@ func checkCommand(t *testing.T, c Command) {
 		for _, a := range d.Addresses {
 			if !addressForm.MatchString(a) || len(a) > maxAddress || !plain(a) {
 				t.Errorf("address %q", a)
+			}
+		}
+		for a, id := range d.IDs {
+			if d.Verb != DriftAdopt || !slices.Contains(d.Addresses, a) || id == "" || len(id) > maxID || !plain(id) || len(d.IDs) > maxIDs {
+				t.Errorf("id %q of %q for %s", id, a, d.Verb)
 			}
 		}
 	}

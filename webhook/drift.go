@@ -25,6 +25,10 @@ type Drifted struct {
 	// Addresses of resources, and of outputs as output.NAME, as Terraform
 	// writes them; none: all of the project. DriftCheck has none.
 	Addresses []string
+	// IDs are by which the provider knows resources, as its documentation says
+	// for imports, by address: those exist, and are to be imported. Only of
+	// DriftAdopt; each is of one of Addresses. Nil for none.
+	IDs map[string]string
 
 	// Of DriftAccept, which has all three.
 	Owner  string // login, or ORG/TEAM, without @
@@ -37,6 +41,8 @@ type Drifted struct {
 const (
 	maxAddresses = 50
 	maxAddress   = 500
+	maxIDs       = 20
+	maxID        = 2048 // as long as the longest names of resources in clouds
 	maxOwner     = 200
 	maxReason    = 1000
 )
@@ -58,7 +64,16 @@ func (c *Command) drift(words []string) (rest []string, problem string) {
 var (
 	// addressForm is the form of addresses, see Terraform's "Resource
 	// address reference".
-	addressForm = regexp.MustCompile(`^(?:module\.` + namePart + keyPart + `\.)*(?:(?:data\.)?` + namePart + `\.` + namePart + keyPart + `|output\.` + namePart + `)$`)
+	addressForm = regexp.MustCompile(`^` + addressPart + `$`)
+	// withID are the forms of ADDRESS=ID, up to the equals sign: a key may hold
+	// one too. The second is for keys whose quotes are gone.
+	withID = []*regexp.Regexp{
+		regexp.MustCompile(`^` + addressPart + `=`),
+		regexp.MustCompile(`^(?:[^\[\]"=]|\[[^\[\]"]*\])+=`),
+	}
+	// within is the way to the module that something is in.
+	within = regexp.MustCompile(`^(?:module\.` + namePart + keyPart + `\.)*`)
+	others = regexp.MustCompile(`^(?:data|output|module)\.`) // what is no managed resource
 	// bareKey is a key whose quotes are gone, as they go where a person does
 	// not quote the whole address once more.
 	bareKey = regexp.MustCompile(`\[([^\[\]"]*)\]`)
@@ -69,13 +84,17 @@ var (
 const (
 	namePart = `[\p{L}_][\p{L}\p{N}_-]*`
 	keyPart  = `(?:\[(?:[0-9]+|"(?:[^"\\]|\\.)*")\])?`
+
+	addressPart = `(?:module\.` + namePart + keyPart + `\.)*(?:(?:data\.)?` + namePart + `\.` + namePart + keyPart + `|output\.` + namePart + `)`
 )
 
-// add reads an address.
+// add reads an address, or ADDRESS=ID. The id is all that follows the equals
+// sign, whatever it is; where it holds a space or a quote, it or the whole
+// stands in single quotes, as text.Words reads them.
 func (d *Drifted) add(word string) (problem string) {
-	address := word
+	address, id, imports := parted(word)
 	if !addressForm.MatchString(address) {
-		address = bareKey.ReplaceAllStringFunc(word, func(k string) string {
+		address = bareKey.ReplaceAllStringFunc(address, func(k string) string {
 			k = k[1 : len(k)-1]
 			if digits.MatchString(k) {
 				return "[" + k + "]"
@@ -86,16 +105,57 @@ func (d *Drifted) add(word string) (problem string) {
 	switch {
 	case d.Verb == DriftCheck:
 		return "I do not know what " + quote(word) + " means here: `drift check` is about whole projects, a directory is written `-d DIR`."
-	case !plain(word) || !addressForm.MatchString(address):
+	case strings.HasPrefix(word, "="):
+		return "There is no address before the equals sign of " + quote(word) + ": an id is written `ADDRESS=ID`, without spaces around the sign."
+	case !plain(strings.TrimSuffix(word, id)) || !addressForm.MatchString(address):
 		return quote(word) + " is not the address of a resource, such as `aws_instance.web` or `'module.a[\"x\"].aws_instance.web'`. A directory is written `-d DIR`."
 	case len(address) > maxAddress:
-		return "The address " + quote(word) + " is too long."
-	case slices.Contains(d.Addresses, address):
+		return "The address " + quote(address) + " is too long."
+	case imports:
+		if problem := d.identify(address, id); problem != "" {
+			return problem
+		}
+	}
+	if slices.Contains(d.Addresses, address) {
 		return "" // once is enough
 	}
 	if d.Addresses = append(d.Addresses, address); len(d.Addresses) > maxAddresses {
 		return "At most 50 addresses can be named: without any the command is about all."
 	}
+	return ""
+}
+
+// parted parts ADDRESS=ID, which is found to be that.
+func parted(word string) (address, id string, found bool) {
+	if addressForm.MatchString(word) {
+		return word, "", false
+	}
+	for _, form := range withID {
+		if at := form.FindStringIndex(word); at != nil {
+			return word[:at[1]-1], word[at[1]:], true
+		}
+	}
+	return word, "", false
+}
+
+// identify notes the id of a resource that is to be imported.
+func (d *Drifted) identify(address, id string) (problem string) {
+	known, twice := d.IDs[address]
+	problem = first(
+		when(d.Verb != DriftAdopt, "Only `drift adopt` takes ids behind addresses, as in "+quote(address+"="+id)+"."),
+		when(others.MatchString(address[len(within.FindString(address)):]), quote(address)+" cannot be imported: only a resource has an id."),
+		when(strings.TrimSpace(id) == "", "The id of "+quote(address)+" is empty: it is written `ADDRESS=ID`, without spaces around the sign."),
+		when(len(id) > maxID, "The id of "+quote(address)+" is too long: 2,048 bytes are the most."),
+		when(!plain(id), "The id of "+quote(address)+" has characters in it that cannot be printed."),
+		when(twice && known != id, quote(address)+" is there with two ids."),
+		when(!twice && len(d.IDs) == maxIDs, "At most 20 resources can be imported at once."))
+	if problem != "" {
+		return problem
+	}
+	if d.IDs == nil {
+		d.IDs = map[string]string{}
+	}
+	d.IDs[address] = id
 	return ""
 }
 
@@ -142,6 +202,9 @@ func (d *Drifted) words() []string {
 		}
 	}
 	for _, a := range d.Addresses {
+		if id, ok := d.IDs[a]; ok {
+			a += "=" + id
+		}
 		words = append(words, text.Quote(a))
 	}
 	return words

@@ -153,7 +153,11 @@ func (d Desk) onIssue(e webhook.Event) ([]work.Job, string) {
 			j.Reason = "On this issue there is `drift check`, `drift revert`, `drift adopt` and `drift accept`."
 		}
 		if c.Verb == webhook.Drift && c.Problem == "" {
-			j.Command.Drift = &job.Drifted{Verb: c.Drift.Verb, Addresses: c.Drift.Addresses, Owner: c.Drift.Owner, Reason: c.Drift.Reason, Until: c.Drift.Until}
+			asked := *c.Drift
+			j.Command.Drift = &job.Drifted{
+				Verb: asked.Verb, Addresses: asked.Addresses, IDs: asked.IDs,
+				Owner: asked.Owner, Reason: asked.Reason, Until: asked.Until,
+			}
 		}
 		jobs = append(jobs, j)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weir/planner/work"
+	"weir/planner/work/job"
 	"weir/webhook"
 )
 
@@ -86,5 +87,36 @@ func TestJobs(t *testing.T) {
 				t.Errorf("ignored: got %q, want %q", ignored, tt.ignored)
 			}
 		})
+	}
+}
+
+// TestOnIssue holds that all of a drift command reaches the job.
+func TestOnIssue(t *testing.T) {
+	d := Desk{Serves: func(string) bool { return true }, Names: []string{"weir"}}
+	event := func(marker, body string) webhook.Event {
+		return webhook.Event{
+			Name: "issue_comment", Action: "created", Repo: "acme/app", Issue: &webhook.Issue{Number: 7, Marker: marker},
+			Comment: &webhook.Comment{ID: 5, Body: body, Author: webhook.Actor{Login: "alice"}},
+		}
+	}
+	const ours = "<!-- weir kind=drift project=a -->"
+	for body, want := range map[string]*job.Drifted{
+		`weir drift adopt 'a.b["k"]=i 1' c.d`: {Verb: "adopt", Addresses: []string{`a.b["k"]`, "c.d"}, IDs: map[string]string{`a.b["k"]`: "i 1"}},
+		"weir drift accept a.b --owner bob --reason why --until 2099-12-31": {
+			Verb: "accept", Addresses: []string{"a.b"}, Owner: "bob", Reason: "why", Until: "2099-12-31",
+		},
+		"weir drift adopt a.b=": nil,
+		"weir plan":             nil,
+	} {
+		jobs, _ := d.Jobs(event(ours, body))
+		if len(jobs) != 1 || jobs[0].Issue != 7 || jobs[0].Actor != "alice" || (jobs[0].Reason != "") != (want == nil) {
+			t.Fatalf("%s: %+v", body, jobs)
+		}
+		if diff := cmp.Diff(want, jobs[0].Command.Drift); diff != "" {
+			t.Errorf("%s: %s", body, diff)
+		}
+	}
+	if jobs, ignored := d.Jobs(event("<!-- mine -->", "weir drift adopt")); len(jobs) > 0 || ignored == "" {
+		t.Errorf("on another issue: %+v", jobs)
 	}
 }

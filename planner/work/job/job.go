@@ -69,11 +69,12 @@ type Command struct {
 
 // Drifted is what a drift command asks for.
 type Drifted struct {
-	Verb      string   `json:"verb"` // check, revert, adopt, accept
-	Addresses []string `json:"addresses,omitempty"`
-	Owner     string   `json:"owner,omitempty"`  // of accept
-	Reason    string   `json:"reason,omitempty"` // likewise
-	Until     string   `json:"until,omitempty"`  // likewise, YYYY-MM-DD
+	Verb      string            `json:"verb"` // check, revert, adopt, accept
+	Addresses []string          `json:"addresses,omitempty"`
+	IDs       map[string]string `json:"ids,omitempty"`    // of adopt: what is to be imported, by address; each is among Addresses
+	Owner     string            `json:"owner,omitempty"`  // of accept
+	Reason    string            `json:"reason,omitempty"` // likewise
+	Until     string            `json:"until,omitempty"`  // likewise, YYYY-MM-DD
 }
 
 // Narrows reports whether the command names projects. Without a command, or
