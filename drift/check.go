@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"weir/drift/finding"
+	"weir/drift/owners"
 	"weir/planner/checkout"
 	"weir/planner/project"
 	"weir/planner/record"
@@ -33,6 +34,7 @@ type survey struct {
 	set   *project.Set
 	known map[string]Known // by project
 	owner map[string]int   // by project: the pull request that owns it
+	codes owners.Rules     // CODEOWNERS
 }
 
 // check looks at the projects that are due, or asked for, those first that
@@ -64,7 +66,12 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 		return err
 	}
 	gone := s.gone()
-	if err := s.tell(ctx, fence, gone); err != nil {
+	err = s.tell(ctx, fence, gone)
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &refused):
+		state.Untold = refused.Sentence
+	case err != nil:
 		return errors.Join(wrong, err)
 	}
 	if err := d.forget(ctx, fence, gone); err != nil {
@@ -73,7 +80,41 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 	if wrong != nil {
 		return wrong // what was looked at is told, and only the rest is tried again
 	}
-	return d.putState(ctx, fence, state)
+	if err := d.putState(ctx, fence, state); err != nil {
+		return err
+	}
+	return s.putOff(time.Now())
+}
+
+// How long a project is put off that is being applied, and for how long that
+// is done before it is left to the next check.
+const (
+	putOffFor    = time.Minute
+	putOffAtMost = 30 * time.Minute
+)
+
+// putOffError has a job go on later.
+type putOffError struct {
+	project string
+	until   time.Time
+}
+
+func (e *putOffError) Error() string { return e.project + " is being applied" }
+
+// Later is when the job is to go on.
+func (e *putOffError) Later() time.Time { return e.until }
+
+// putOff is an error while a project that is due is being applied.
+func (s *survey) putOff(now time.Time) error {
+	if now.Sub(s.job.Accepted) >= putOffAtMost {
+		return nil
+	}
+	for _, p := range s.due() {
+		if s.known[p.ID()].PutOff != "" {
+			return &putOffError{p.ID(), now.Add(putOffFor)}
+		}
+	}
+	return nil
 }
 
 // open checks the newest commit of the default branch out and finds its
@@ -101,7 +142,12 @@ func (s *survey) open(ctx context.Context) (failure string, err error) {
 		return "", err
 	}
 	s.set, failure = scope.Discover(s.co.Root)
-	return failure, nil
+	if failure != "" {
+		return failure, nil
+	}
+	files, err := s.Checkouts.Files(ctx, s.job.Repo, s.head, owners.Paths()...)
+	s.codes = owners.Read(files)
+	return "", err
 }
 
 // read finds out what is known, and who owns what.
@@ -223,9 +269,10 @@ func (s *survey) lookAt(ctx context.Context, p project.Project) (Known, error) {
 		return known, err
 	}
 	known = known.learn(check, group)
-	known.Assignees = nil
-	if rule != nil {
-		known.Assignees = rule.Assignees
+	owned := s.codes.Of(p.Dir)
+	known.Assignees, known.Teams = owned.Users, owned.Teams
+	if rule != nil && len(rule.Assignees) > 0 {
+		known.Assignees, known.Teams = rule.Assignees, nil
 	}
 	s.Log.Info("checked", "repo", check.Repo, "project", check.Project, "findings", len(check.Findings), "failure", failure != "", "took", check.Took)
 	return known, nil

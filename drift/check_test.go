@@ -114,7 +114,8 @@ func TestOwned(t *testing.T) {
 	}
 	w.look.taken()
 	delete(w.look.plans, "a")
-	w.do(w.due())
+	due := w.due()
+	w.later(due)
 	if got := w.look.taken(); !slices.Equal(got, []string{"b", "c"}) {
 		t.Errorf("looked at %q", got)
 	}
@@ -128,9 +129,17 @@ func TestOwned(t *testing.T) {
 	if got := told(w.tell.known); !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Errorf("told %q", got)
 	}
+	w.later(due)
+	if got := w.look.taken(); len(got) > 0 {
+		t.Errorf("still applied, and looked at %q", got)
+	}
+	old := due
+	old.Accepted = due.Accepted.Add(-putOffAtMost)
+	w.do(old) // is left to the next check
+	w.look.taken()
 	w.locks[repo] = nil
-	w.do(w.due())
-	if got := w.look.taken(); !slices.Equal(got, []string{"a", "b", "c"}) {
+	w.do(due)
+	if got := w.look.taken(); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("then looked at %q", got)
 	}
 	if a, _ := w.known("a"); a.PutOff != "" || !a.Since.IsZero() || len(a.Check.Findings) > 0 {
@@ -151,12 +160,50 @@ func TestPutOffAtFirst(t *testing.T) {
 	if err := draft.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.do(w.due())
+	w.later(w.due())
 	if got := told(w.tell.known); !slices.Equal(got, []string{"b", "c"}) {
 		t.Errorf("told %q", got)
 	}
 	if a, ok := w.known("a"); !ok || a.PutOff == "" || !a.Check.Started.IsZero() {
 		t.Errorf("a: %+v", a)
+	}
+}
+
+// TestOwners holds that CODEOWNERS says whose a project is, unless a rule of
+// weir.yaml does.
+func TestOwners(t *testing.T) {
+	files := three()
+	files[".github/CODEOWNERS"] = "* @ann\n/b/ @bob @acme/platform\n"
+	files["weir.yaml"] = "version: 1\ndrift:\n  - dirs: [\"c\"]\n    assignees: [carol]\n"
+	w := newWorld(t, files)
+	w.do(work.Job{ID: "job", Kind: work.Drift, Repo: repo, Topic: checks, Accepted: time.Now(), Command: &work.Command{}})
+	for project, want := range map[string][2][]string{
+		"a": {{"ann"}, nil}, "b": {{"bob"}, {"acme/platform"}}, "c": {{"carol"}, nil},
+	} {
+		k, _ := w.known(project)
+		if diff := cmp.Diff(want, [2][]string{k.Assignees, k.Teams}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", project, diff)
+		}
+	}
+}
+
+// TestNobodyCanBeTold holds that a repository that takes no issues is checked
+// all the same, that this is shown, and that it is no reason to do it again.
+func TestNobodyCanBeTold(t *testing.T) {
+	w := newWorld(t, three())
+	w.look.plans["a"] = changedOutside("aws_s3_bucket.a")
+	w.tell.err = &RefusedError{Sentence: "Issues are turned off."}
+	w.do(w.due())
+	if got := w.state().Untold; got != "Issues are turned off." {
+		t.Errorf("the state says %q", got)
+	}
+	if a, _ := w.known("a"); len(a.Check.Open()) != 1 || len(a.Told) > 0 {
+		t.Errorf("a: %+v", a)
+	}
+	w.tell.err = nil
+	w.do(w.due())
+	if a, _ := w.known("a"); len(a.Told) != 1 || w.state().Untold != "" {
+		t.Errorf("then a: %+v, %q", a, w.state().Untold)
 	}
 }
 

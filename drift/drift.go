@@ -56,9 +56,18 @@ type Locks interface {
 type Teller interface {
 	// Tell makes what people see of a repository's projects fit to their
 	// checks, and returns the issues: by project, 0 where there is none.
-	// gone are projects that are not in the repository any more.
+	// gone are projects that are not in the repository any more. Where a
+	// person has to do something first it is a *RefusedError.
 	Tell(ctx context.Context, repo finding.Repository, known, gone []Known) (map[string]int, error)
 }
+
+// RefusedError says why nobody can be told: it is shown, and is no reason to try
+// again before the next check.
+type RefusedError struct {
+	Sentence string // for people: what is wrong, and what to do
+}
+
+func (e *RefusedError) Error() string { return e.Sentence }
 
 // Witness says who did something outside, where a cloud's own log knows.
 type Witness interface {
@@ -199,6 +208,7 @@ type Known struct {
 	Blamed []finding.Finding `json:"blamed,omitempty"` // while checks fail: what the last one that did not knew who did it of
 
 	Assignees []string `json:"assignees,omitempty"` // of its issue
+	Teams     []string `json:"teams,omitempty"`     // that own it, as ORG/TEAM: GitHub assigns none
 	History   []Point  `json:"history,omitempty"`   // the newest last
 
 	version store.Version

@@ -141,6 +141,7 @@ type State struct {
 	Commit  string    `json:"commit"`
 	At      time.Time `json:"at"`
 	Failure string    `json:"failure,omitempty"` // why its projects could not even be found, for people
+	Untold  string    `json:"untold,omitempty"`  // why there are no issues of it, likewise
 }
 
 const statePartition = "drift-repository"

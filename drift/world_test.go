@@ -81,6 +81,15 @@ func (w *world) do(j work.Job) {
 	}
 }
 
+// later does a job that is to go on later.
+func (w *world) later(j work.Job) {
+	w.t.Helper()
+	var wait interface{ Later() time.Time }
+	if err := w.Do(w.t.Context(), j); !errors.As(err, &wait) || time.Until(wait.Later()) > putOffFor {
+		w.t.Fatalf("got %v, want a job that goes on later", err)
+	}
+}
+
 // known is what is known of a project, and whether anything is.
 func (w *world) known(id string) (Known, bool) {
 	w.t.Helper()

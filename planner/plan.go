@@ -173,8 +173,7 @@ func (t *task) planAll(ctx context.Context, s *scope.Scope) error {
 // originsOf adds where differences come from that the pull request did not
 // bring. A plan is worth telling without that.
 func (t *task) originsOf(ctx context.Context, s *scope.Scope, p project.Project, one *record.Run) error {
-	var err error
-	if one.Origins, err = t.Origins.Of(ctx, s.Checkout, p, one); err != nil && ctx.Err() == nil {
+	if err := t.Origins.Of(ctx, s.Checkout, p, one); err != nil && ctx.Err() == nil {
 		t.log.Warn("where differences come from cannot be found out", "project", p.ID(), "err", err)
 		one.Notes = append(one.Notes, "What of this plan was merged earlier and never applied could not be found out; the server's log says why.")
 	}

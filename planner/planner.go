@@ -59,8 +59,8 @@ type Queue interface {
 
 // Origins says which differences of a plan a pull request did not bring itself.
 type Origins interface {
-	// Of may return some beside an error.
-	Of(ctx context.Context, co *checkout.Checkout, p project.Project, r *record.Run) ([]record.Origin, error)
+	// Of fills in the run's Origins, also beside an error, Modules and Blocks.
+	Of(ctx context.Context, co *checkout.Checkout, p project.Project, r *record.Run) error
 }
 
 // task is one job being done.

@@ -88,6 +88,7 @@ type apiRun struct {
 	Failure   string             `json:"failure,omitempty"`
 	Notes     []string           `json:"notes"`
 	Summary   *terraform.Summary `json:"summary"`
+	Origins   []record.Origin    `json:"origins,omitempty"`
 }
 
 func (s *Server) apiDescription(w http.ResponseWriter, _ *http.Request) {
@@ -157,7 +158,7 @@ func (s *Server) apiRun(w http.ResponseWriter, r *http.Request) {
 	out := apiRun{
 		ID: run.ID, Repo: run.Repo, Pull: run.Pull, Project: run.Project, Dir: run.Dir, Workspace: run.Workspace,
 		Verb: run.Verb, State: string(run.State), Head: run.Head, Job: run.Job, Started: run.Started,
-		Failure: run.Failure, Notes: append([]string{}, run.Notes...), Summary: run.Summary,
+		Failure: run.Failure, Notes: append([]string{}, run.Notes...), Summary: run.Summary, Origins: run.Origins,
 	}
 	if !run.Ended.IsZero() {
 		out.Ended = &run.Ended

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"weir/server/issues"
 	"weir/server/meter"
 	"weir/templates"
 )
@@ -12,6 +13,7 @@ import (
 // How often others are asked for what /metrics and the pages show.
 const (
 	keepDead   = 45 * time.Second       // a call to SQS
+	keepDrift  = time.Minute            // reads what is known of all projects
 	gapPending = 250 * time.Millisecond // a query of a table that others use too
 )
 
@@ -31,6 +33,9 @@ func (s *Server) newMeter(dead func(context.Context) (int, error)) {
 		}}
 	}
 	s.metrics = meter.New(s.pending, s.dead)
+	s.metrics.Drift(&meter.Cached[[]meter.DriftProject]{Keep: keepDrift, Ask: func(ctx context.Context) ([]meter.DriftProject, error) {
+		return issues.Meter(ctx, s.store)
+	}})
 }
 
 // deadLetters says how the dead-letter queue is; nothing without a queue.

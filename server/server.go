@@ -232,7 +232,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	}
 	s.drift = &drift.Drift{
 		Store: db, Queue: s.queue, Locks: s.locks, Checkouts: checkouts, Looker: s.runs, GitHub: s.github, People: issues.People{GitHub: s.github},
-		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: func() string { return cfg.PublicURL + "/drift" }},
+		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: func() string { return cfg.PublicURL + "/drift" }, Log: log},
 		Serves: cfg.Serves, Cron: cfg.Drift.Schedule, Environ: cfg.Drift.Environ(environ), AtOnce: cfg.Drift.MaxParallel, Log: log,
 	}
 	if cfg.Drift.Attribution != "" {

@@ -107,7 +107,7 @@ func (g Gatherer) Of(ctx context.Context, at Place, p project.Project, made Plan
 func applied(e ledger.Entry) *kind.Apply {
 	a := &kind.Apply{
 		Commit: e.Base, Pull: e.Pull, When: e.When, Failed: !e.Whole(), Inputs: e.Inputs, MergedAs: e.Fate.MergedAs,
-		More:     e.Fate.Head != "" && e.Fate.Head != e.Head,
+		Blocks: e.Blocks, More: e.Fate.Head != "" && e.Fate.Head != e.Head,
 		Versions: kind.Versions{Terraform: e.Terraform, Providers: e.Providers, Modules: e.Modules},
 	}
 	switch {

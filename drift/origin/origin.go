@@ -22,14 +22,18 @@ const Max = 100
 // checks. All fields of its Gatherer are needed.
 type Origins struct{ evidence.Gatherer }
 
-// Of returns the origins of what a plan would do and the pull request does not
-// ask for, by address. What nothing is known of is not among them: a project
-// that weir has never applied has nothing to be compared with. Where the store
-// or Git cannot be asked, what Terraform itself calls drift comes with the
-// error.
-func (o Origins) Of(ctx context.Context, co *checkout.Checkout, p project.Project, r *record.Run) ([]record.Origin, error) {
+// maxBlocks is how many blocks are kept of what a pull request changes.
+const maxBlocks = 300
+
+// Of fills in the run's Origins: where what a plan would do comes from that the
+// pull request does not ask for, by address. What nothing is known of is not
+// among them: a project that weir has never applied has nothing to be compared
+// with. Where the store or Git cannot be asked, what Terraform itself calls drift
+// is left beside the error. Of a plan that differs it fills in Modules and
+// Blocks, too, for the ledger.
+func (o Origins) Of(ctx context.Context, co *checkout.Checkout, p project.Project, r *record.Run) error {
 	if r.Summary == nil {
-		return nil, nil
+		return nil
 	}
 	own := &evidence.Own{Pull: r.Pull, Merge: co.Merge, Files: co.Changed}
 	at := evidence.Place{Repo: r.Repo, Root: co.Root, Head: co.Base, Own: own}
@@ -37,7 +41,11 @@ func (o Origins) Of(ctx context.Context, co *checkout.Checkout, p project.Projec
 	if err != nil {
 		e = kind.Evidence{Summary: *r.Summary, Own: r.Pull}
 	}
-	return origins(e), err
+	r.Origins, r.Modules = origins(e), e.Now.Modules
+	if len(e.Since) > 0 && len(e.Since[0].Blocks) <= maxBlocks {
+		r.Blocks = e.Since[0].Blocks
+	}
+	return err
 }
 
 func origins(e kind.Evidence) []record.Origin {

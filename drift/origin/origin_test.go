@@ -104,9 +104,9 @@ func TestFaults(t *testing.T) {
 		Update: 1, Changes: []plan.Change{update("aws_sqs_queue.a", "tags")},
 		Drift: []plan.Change{{Address: "aws_sqs_queue.b", Action: plan.Delete}},
 	}}
-	got, err := o.Of(t.Context(), &checkout.Checkout{}, project.Project{Dir: "live"}, r)
+	err := o.Of(t.Context(), &checkout.Checkout{}, project.Project{Dir: "live"}, r)
 	want := []record.Origin{{Address: "aws_sqs_queue.b", Kind: "deleted outside", Why: "deleted outside of Terraform; the code does not ask for it either"}}
-	if diff := cmp.Diff(want, got); diff != "" || !errors.Is(err, fault) {
+	if diff := cmp.Diff(want, r.Origins); diff != "" || !errors.Is(err, fault) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }

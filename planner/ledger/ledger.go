@@ -57,6 +57,10 @@ type Entry struct {
 	Modules   map[string]string `json:"modules,omitempty"`   // version by path of calls
 	Inputs    map[string]string `json:"inputs,omitempty"`    // keyed digests of variables, as the plan's summary has them
 
+	// Blocks are those that the pull request changed, as blocks.Reader.Changed
+	// names them: nil where that is not known, empty where there are none.
+	Blocks []string `json:"blocks"`
+
 	// Fate is filled in by Read and List, from what Close has noted.
 	Fate Fate `json:"-"`
 }
@@ -150,7 +154,7 @@ func (r Record) encode() ([]byte, error) {
 	body, err := json.Marshal(r)
 	for _, e := range []*Entry{&r.Last, r.Whole} {
 		for _, shorten := range []func(){
-			func() { e.Inputs = nil },
+			func() { e.Inputs, e.Blocks = nil, nil },
 			func() { e.Modules = nil },
 			func() { e.Providers, e.Extra = nil, e.Extra[:min(len(e.Extra), 1)] },
 		} {

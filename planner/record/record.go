@@ -198,6 +198,8 @@ type Run struct {
 	Summary   *terraform.Summary `json:"summary,omitempty"`
 	Terraform string             `json:"terraform,omitempty"` // version that planned
 	Providers map[string]string  `json:"providers,omitempty"` // versions by source address
+	Modules   map[string]string  `json:"modules,omitempty"`   // versions by path of calls
+	Blocks    []string           `json:"blocks"`              // that the pull request changes, see ledger.Entry
 	Origins   []Origin           `json:"origins,omitempty"`   // of what the plan would do and the pull request does not ask for
 	Failure   string             `json:"failure,omitempty"`
 	Notes     []string           `json:"notes,omitempty"`

@@ -19,7 +19,7 @@ func Remember(ctx context.Context, s store.Store, rec Record, p ProjectRecord, o
 		Repo: rec.Repo, Project: p.ID, Dir: p.Dir, Workspace: p.Workspace, Outcome: ledger.Failed, When: time.Now().UTC(),
 		Pull: rec.Pull, Job: one.Job, Run: one.ID, Actor: actor, Extra: p.Extra,
 		Commit: p.PlanMerge, Head: p.PlanHead, Base: p.PlanBase, BaseRef: rec.BaseRef,
-		PlanDigest: p.PlanDigest, ChangeDigest: p.ChangeDigest, Terraform: plan.Terraform, Providers: plan.Providers,
+		PlanDigest: p.PlanDigest, ChangeDigest: p.ChangeDigest, Terraform: plan.Terraform, Providers: plan.Providers, Modules: plan.Modules, Blocks: plan.Blocks,
 	}
 	switch p.State {
 	case Applied:

@@ -4,6 +4,7 @@ package issues
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"weir/drift"
@@ -41,7 +42,7 @@ type Teller struct {
 	Comments Commenter
 	Name     string        // of the command, such as weir
 	Page     func() string // URL of the page of drift
-	Log      *slog.Logger
+	Log      *slog.Logger // needed
 }
 
 // Tell makes the issues of a repository fit to its checks.
@@ -51,6 +52,17 @@ func (t *Teller) Tell(ctx context.Context, repo finding.Repository, known, gone 
 	for i, k := range all {
 		items = append(items, t.item(repo, k, i >= len(known)))
 	}
+	numbers, err := t.make(ctx, repo, items, all)
+	var refused *github.RefusedError
+	if errors.As(err, &refused) {
+		t.Log.Warn("nobody can be told of drift", "repo", repo.Name, "err", err)
+		return nil, &drift.RefusedError{Sentence: refused.Sentence}
+	}
+	return numbers, err
+}
+
+// make makes the issues fit to items, which are told of all.
+func (t *Teller) make(ctx context.Context, repo finding.Repository, items []report.Item, all []drift.Known) (map[string]int, error) {
 	standing, err := t.GitHub.DriftIssues(ctx, repo.Name)
 	if err != nil {
 		return nil, err
@@ -108,7 +120,7 @@ func (t *Teller) item(repo finding.Repository, k drift.Known, gone bool) report.
 }
 
 func (t *Teller) project(repo finding.Repository, k drift.Known) text.Project {
-	return text.Project{Check: k.Check, Since: k.Since, Branch: repo.Branch, Name: t.Name, Page: t.Page(), PutOff: k.PutOff}
+	return text.Project{Check: k.Check, Since: k.Since, Branch: repo.Branch, Name: t.Name, Page: t.Page(), PutOff: k.PutOff, Teams: k.Teams}
 }
 
 // differs says whether there is something to tell. What an open pull request

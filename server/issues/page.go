@@ -34,7 +34,7 @@ func Page(ctx context.Context, s store.Store, name string) (text.Page, error) {
 		next[[2]string{slot.Repo, slot.Name}] = slot.Due
 	}
 	for _, state := range states {
-		repo := text.Repo{Name: state.Repo, Failure: state.Failure, Commit: state.Commit, At: state.At}
+		repo := text.Repo{Name: state.Repo, Failure: state.Failure, Untold: state.Untold, Commit: state.Commit, At: state.At}
 		for _, k := range known {
 			if k.Check.Repo == state.Repo {
 				repo.Projects = append(repo.Projects, row(k, state, next[[2]string{state.Repo, k.Group}]))
@@ -64,8 +64,16 @@ func row(k drift.Known, state drift.State, next time.Time) text.Row {
 	}
 	return text.Row{
 		Check: k.Check, Since: k.Since, Next: next, PutOff: k.PutOff, History: text.History(open, failed),
-		Issue: k.Issue, IssueURL: fmt.Sprintf("%s/issues/%d", state.URL, k.Issue),
+		Issue: k.Issue, IssueURL: issueURL(state.URL, k.Issue),
 	}
+}
+
+// issueURL is "" where GitHub's address of the repository is not known.
+func issueURL(repo string, number int) string {
+	if repo == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/issues/%d", repo, number)
 }
 
 // Document is what /api/v1/drift answers.
@@ -79,6 +87,7 @@ type Repository struct {
 	Commit   string    `json:"commit"`
 	At       time.Time `json:"at"`
 	Failure  string    `json:"failure,omitempty"`
+	Untold   string    `json:"untold,omitempty"`
 	Projects []Project `json:"projects"`
 }
 
@@ -102,7 +111,7 @@ func API(ctx context.Context, s store.Store) (Document, error) {
 	page, err := Page(ctx, s, "")
 	d := Document{Repositories: []Repository{}}
 	for _, r := range page.Repos {
-		repo := Repository{Repo: r.Name, Commit: r.Commit, At: r.At, Failure: r.Failure, Projects: []Project{}}
+		repo := Repository{Repo: r.Name, Commit: r.Commit, At: r.At, Failure: r.Failure, Untold: r.Untold, Projects: []Project{}}
 		for _, p := range r.Projects {
 			c := p.Check
 			one := Project{

@@ -23,6 +23,7 @@ type Project struct {
 	Name   string    // of the command, such as weir
 	Page   string    // URL of the page; "" where there is none
 	PutOff string    // why the newest check was not done; "" if it was
+	Teams  []string  // that own it, as ORG/TEAM
 }
 
 // Limits in bytes. Together they stay below the 65,536 characters that GitHub
@@ -145,6 +146,9 @@ func (p Project) notes(b *strings.Builder) {
 	}
 	if p.PutOff != "" {
 		fmt.Fprintf(b, "The newest check was put off: %s.\n\n", markdown.Text(p.PutOff))
+	}
+	if len(p.Teams) > 0 {
+		fmt.Fprintf(b, "Owned by %s.\n\n", markdown.Names(p.Teams))
 	}
 }
 

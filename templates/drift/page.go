@@ -18,6 +18,7 @@ type Page struct {
 type Repo struct {
 	Name     string
 	Failure  string // why its projects could not even be found
+	Untold   string // why there are no issues
 	Commit   string
 	At       time.Time
 	Projects []Row // those that differ first, the worst before the others
