@@ -276,7 +276,7 @@ func released(ctx context.Context, w *stage.World, all []stage.Planned, check st
 func (b *bench) nights(ctx context.Context) error {
 	return night.Measure(ctx, night.Setup{
 		World: b.newWorld, Terraform: b.terraform, Dir: b.dir,
-		Projects: b.night, Parallel: b.atOnce, Samples: b.samples, Sizes: b.sizes, Repos: b.many,
+		Projects: b.night, Parallel: b.atOnce, Samples: b.samples, Sizes: b.sizes, Repos: b.many, Held: b.held,
 		Add: func(r night.Row) {
 			v := told
 			if r.Judged {

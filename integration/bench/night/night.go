@@ -23,6 +23,7 @@ type Setup struct {
 	Samples  int   // pull requests of each size: without anything else to do, and during a night
 	Sizes    []int // projects of those pull requests; not more than Projects
 	Repos    int   // over which the projects are spread in one more night; 0: there is none
+	Held     int   // repositories whose checks are all under way in a rehearsal while a pull request is planned
 
 	Add func(Row)
 	Say func(format string, args ...any)

@@ -13,11 +13,12 @@ import (
 	"weir/integration/bench/stage"
 )
 
-// most is how many projects a rehearsal has.
+// most is how many projects a rehearsal has in its first repository, if there
+// are so many. The others have one each.
 const most = 20
 
 // rehearse finds out what does not depend on the speed of the machine, with a
-// program in terraform's place that counts itself. One check is held up until a
+// program in terraform's place that counts itself. Checks are held up until a
 // pull request was planned, which so has to be possible while checks go on.
 // There is a place more than checks may have, so that they could take it.
 func (s Setup) rehearse(ctx context.Context, state states, parallel int) error {
@@ -29,7 +30,11 @@ func (s Setup) rehearse(ctx context.Context, state states, parallel int) error {
 	if err := c.write(s.Terraform); err != nil {
 		return err
 	}
-	sc, err := s.open(ctx, []repo{newRepo("infra", min(s.Projects, most))}, state, parallel, parallel+1, "WEIR_TERRAFORM_BINARY="+c.program())
+	repos := []repo{newRepo("infra", min(s.Projects, most))}
+	for len(repos) < s.Held {
+		repos = append(repos, newRepo(fmt.Sprintf("infra-%d", len(repos)), 1))
+	}
+	sc, err := s.open(ctx, repos, state, parallel, parallel+1, "WEIR_TERRAFORM_BINARY="+c.program())
 	if err != nil {
 		return err
 	}
@@ -45,7 +50,7 @@ func (s *scene) rehearsal(ctx context.Context, c counter, parallel int) error {
 	if err := c.wait(ctx); err != nil {
 		return fmt.Errorf("%w\n%s", err, s.w.Tail())
 	}
-	// Of another project than the one that is held up, which is the first.
+	// Of another project than those that are held up, which are the first.
 	one := r
 	one.dirs = r.dirs[len(r.dirs)-1:]
 	p, err := s.w.Open(r.full, one.files(s.w.Dir, "change"))
@@ -53,7 +58,7 @@ func (s *scene) rehearsal(ctx context.Context, c counter, parallel int) error {
 		return err
 	}
 	if err := s.w.Success(ctx, p, "weir/plan"); err != nil {
-		return fmt.Errorf("while a check is held up: %w", err)
+		return fmt.Errorf("while checks are held up: %w", err)
 	}
 	pending, err := s.get(ctx, "/metrics")
 	if err != nil {
@@ -71,7 +76,7 @@ func (s *scene) rehearsal(ctx context.Context, c counter, parallel int) error {
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("rehearsal with %d projects, drift.max_parallel %d", n.projects, parallel)
+	name := fmt.Sprintf("rehearsal with %s of %s, drift.max_parallel %d", count(n.projects, "project"), repositories(len(s.repos)), parallel)
 	s.Add(n.exact(name))
 	s.Add(Row{
 		What: name + ": processes at once, of checks; of all", Budget: fmt.Sprintf("≤ %d; ≤ %d", parallel, parallel+1),
@@ -82,8 +87,8 @@ func (s *scene) rehearsal(ctx context.Context, c counter, parallel int) error {
 		Measured: fmt.Sprint(counted.once), Judged: true, Good: counted.once == n.projects && counted.plans == n.projects,
 	})
 	s.Add(Row{
-		What: name + ": a pull request is planned while a check is held up", Budget: "yes",
-		Measured: map[bool]string{true: "yes", false: "the check had ended"}[held], Judged: true, Good: held,
+		What: name + ": a pull request is planned while checks are held up", Budget: "yes",
+		Measured: map[bool]string{true: "yes", false: "the checks had ended"}[held], Judged: true, Good: held,
 	})
 	return nil
 }
