@@ -208,6 +208,7 @@ func TestAPI(t *testing.T) {
 	run := w.pullAPI(p.Number).Projects[0].Run
 	for path, status := range map[string]int{
 		"/locks": 200,
+		"/drift": 200,
 		fmt.Sprintf("/pulls/%s/%d", repo, p.Number): 200,
 		"/pulls/acme/infra/99":                      404,
 		"/pulls/acme/infr/1":                        404,

@@ -100,7 +100,7 @@ func (c *classifier) classify(address string, drift, change *plan.Change) []find
 		base.Type = drift.Type
 	}
 	if drift != nil && drift.Action == plan.Delete {
-		base.Kind, base.Why = finding.Deleted, "deleted outside of Terraform"+c.since()
+		base.Kind, base.Why = finding.Deleted, "something else than Terraform deleted it"+c.since()
 		if change == nil {
 			base.Why += "; the code does not ask for it either"
 		}
@@ -155,7 +155,7 @@ func isCopy(name string, among []plan.Attribute) bool {
 // is what was applied, after what is deployed.
 func (c *classifier) drifted(f finding.Finding, drift plan.Attribute, change *plan.Change) []finding.Finding {
 	f.Attribute, f.Deployed = drift.Name, drift.After
-	f.Kind, f.Why = finding.Changed, "changed outside of Terraform"+c.since()
+	f.Kind, f.Why = finding.Changed, "something else than Terraform changed it"+c.since()
 	i := -1
 	if change != nil {
 		i = slices.IndexFunc(change.Attributes, func(a plan.Attribute) bool { return a.Name == drift.Name })

@@ -69,7 +69,7 @@ func TestOrigins(t *testing.T) {
 				Drift:   []plan.Change{{Address: "aws_sqs_queue.a", Action: plan.Update, Attributes: []plan.Attribute{{Name: "fifo", Before: "2", After: "1"}}}},
 				Changes: []plan.Change{update("aws_sqs_queue.a", "fifo", "tags")},
 			}},
-			[]record.Origin{{Address: "aws_sqs_queue.a", Attributes: []string{"fifo"}, Kind: "changed outside", Why: "changed outside of Terraform since #3 (1111111) was applied"}},
+			[]record.Origin{{Address: "aws_sqs_queue.a", Attributes: []string{"fifo"}, Kind: "changed outside", Why: "something else than Terraform changed it since #3 (1111111) was applied"}},
 		},
 		"what another applied and never merged": {
 			kind.Evidence{Applied: &kind.Apply{Commit: "1111111", Pull: 3, State: kind.Closed}, Since: []kind.Touch{own}, Summary: plan.Summary{Changes: []plan.Change{{Address: "aws_sqs_queue.b", Action: plan.Delete}}}},
@@ -105,7 +105,7 @@ func TestFaults(t *testing.T) {
 		Drift: []plan.Change{{Address: "aws_sqs_queue.b", Action: plan.Delete}},
 	}}
 	err := o.Of(t.Context(), &checkout.Checkout{}, project.Project{Dir: "live"}, r)
-	want := []record.Origin{{Address: "aws_sqs_queue.b", Kind: "deleted outside", Why: "deleted outside of Terraform; the code does not ask for it either"}}
+	want := []record.Origin{{Address: "aws_sqs_queue.b", Kind: "deleted outside", Why: "something else than Terraform deleted it; the code does not ask for it either"}}
 	if diff := cmp.Diff(want, r.Origins); diff != "" || !errors.Is(err, fault) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
