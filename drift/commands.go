@@ -3,6 +3,7 @@ package drift
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (d *Drift) goBack(ctx context.Context, j work.Job) (string, error) {
 	if err := proposal.Put(ctx, d.Store, j.Repo, branch.Name, proposal.Proposal{Actor: j.Actor, Head: made.Head}); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("Opened #%d. %s It needs the approval of somebody else than %s.", made.Number, why, j.Actor), nil
+	return fmt.Sprintf("Opened #%d. %s\n\nIt needs the approval of somebody else than %s.", made.Number, strings.TrimSpace(why), j.Actor), nil
 }
 
 // revert proposes to put back what the code says.
@@ -146,6 +147,10 @@ func (s *survey) accept(ctx context.Context, p project.Project) (*finding.Branch
 		return nil, "", err
 	}
 	after, err := rules.Accept(before[project.File], p.Dir, hide)
+	if byHand := (*rules.ByHandError)(nil); errors.As(err, &byHand) {
+		return nil, fmt.Sprintf("The rule cannot be added: %s line %d, %s. Make a pull request with these lines added there:\n\n%s",
+			project.File, byHand.Line, byHand.Why, adopt.Fence("yaml", byHand.Add)), nil
+	}
 	if err != nil {
 		return nil, sentence("The rule cannot be added: " + err.Error()), nil //nolint:nilerr // what is wrong with the file is told
 	}
@@ -168,33 +173,49 @@ func (s *survey) asked(p project.Project) []finding.Finding {
 	})
 }
 
-// adopt proposes code that says what is deployed. What it proposes was planned
-// before: the resources that it names have nothing to change any more.
+// adopt proposes code that says what is deployed, or that imports what a person
+// names the id of, see package adopt. What it proposes was planned before.
 func (s *survey) adopt(ctx context.Context, p project.Project) (*finding.Branch, string, error) {
 	for _, other := range s.set.Projects {
 		if other.Dir == p.Dir && other.ID() != p.ID() {
 			return nil, "The code of this project is that of " + other.ID() + " too, so it cannot be changed for one of them alone.", nil
 		}
 	}
+	asked := s.job.Command.Drift
 	made, failure, err := adopt.Adopt(ctx, adopt.Project{Root: s.co.Root, Dir: p.Dir, Plan: func(ctx context.Context) (*terraform.Plan, string, error) {
 		return s.Looker.Look(ctx, s.job.Repo, run.Files{Root: s.co.Root, Tree: s.co.Tree}, p, s.Environ)
-	}}, s.asked(p))
-	if failure != "" || err != nil {
-		return nil, failure, err
+	}}, adopt.Asked{Findings: s.asked(p), Addresses: asked.Addresses, IDs: asked.IDs})
+	switch {
+	case err != nil:
+		return nil, "", err
+	case failure != "":
+		return nil, "The project cannot be planned as it is, so nothing can be said of it:\n\n" + adopt.Fence("", failure), nil
+	case made.Gone:
+		if err := s.ask(ctx, s.job.Repo, work.Command{Project: p.ID()}, "comment", "drift-"+s.job.ID); err != nil {
+			return nil, "", err
+		}
+		return nil, "Nothing of this differs any more, by a plan that was just made. A check is queued: it closes this issue, or tells what is left.", nil
+	case len(made.Files) == 0:
+		return nil, "Nothing of it can be written into the code:\n\n" + list(made.Not) + "\n\n" + otherwise, nil
 	}
-	if len(made.Files) == 0 {
-		return nil, "Nothing of it can be written into the code:\n\n" + list(made.Not), nil
+	does := "with it these have nothing to change any more, by a plan that was just made."
+	if made.State {
+		does = "with it nothing of these is changed, by a plan that was just made. What is imported or let go of is so once this is applied, " +
+			"which writes Terraform's state and nothing else. Blocks that import may go from the code after that."
 	}
-	body := "The code of `" + p.ID() + "` says what is deployed: with it these have nothing to change any more, by a plan that was just made.\n\n" + list(made.Done)
+	body := "The code of `" + p.ID() + "` says what is deployed: " + does + "\n\n" + list(made.Done)
 	why := "The code says what is deployed of:\n\n" + list(made.Done)
 	if len(made.Not) > 0 {
 		body += "\n\nNot expressed here:\n\n" + list(made.Not)
-		why += "\n\nNot expressed:\n\n" + list(made.Not)
+		why += "\n\nNot expressed:\n\n" + list(made.Not) + "\n\n" + otherwise + "\n\n"
 	}
 	return &finding.Branch{
 		Message: "Say what is deployed of " + p.ID(), Title: "Drift: adopt what is deployed of " + p.ID(), Body: body, Files: made.Files,
 	}, why, nil
 }
+
+// otherwise is what is left to do about what no code can say.
+const otherwise = "What is not in it can be edited by hand where a line is named, put back with `weir drift revert`, or left for a while with `weir drift accept ADDRESS`."
 
 func list(items []string) string {
 	if len(items) == 0 {

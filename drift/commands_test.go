@@ -143,7 +143,7 @@ func TestAdopt(t *testing.T) {
 	if diff := cmp.Diff(want, b.Files); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, text := range []string{"- `aws_s3_bucket.a`\n", "`aws_s3_bucket.two`: with the edited code its plan would still update it", "Its region cannot be written: "} {
+	for _, text := range []string{"- `aws_s3_bucket.a`\n", "`aws_s3_bucket.two`: with the edited code its plan would still update it", "Its `region` cannot be written: "} {
 		if !strings.Contains(got, text) || !strings.Contains(b.Body, text) {
 			t.Errorf("%q is missing in %q or %q", text, got, b.Body)
 		}
@@ -224,7 +224,7 @@ func TestGiveUp(t *testing.T) {
 	if err := w.GiveUp(t.Context(), work.Job{ID: "01J", Repo: repo, Topic: Commands, Issue: 7}, errors.New("secret")); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.state(); got != before || len(w.people.said) != 1 || !strings.Contains(w.people.said[0], "01J") || strings.Contains(w.people.said[0], "secret") {
+	if got := w.state(); !cmp.Equal(got, before) || len(w.people.said) != 1 || !strings.Contains(w.people.said[0], "01J") || strings.Contains(w.people.said[0], "secret") {
 		t.Errorf("state %+v, said %q", got, w.people.said)
 	}
 	if err := w.GiveUp(t.Context(), work.Job{ID: "01K", Repo: repo, Topic: checks}, errors.New("secret")); err != nil {

@@ -1,16 +1,12 @@
 // Package adopt changes code so that it says what is deployed. What it returns
-// was planned before: the resources that it names have nothing to change any
-// more.
+// was planned before: of the resources that it names, nothing is left to do but
+// what the code asks for, to import them or to let go of them.
 package adopt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"weir/drift/finding"
 	"weir/planner/project/edit"
@@ -26,160 +22,84 @@ type Project struct {
 	Plan func(context.Context) (plan *terraform.Plan, failure string, err error)
 }
 
+// Asked is what is to be adopted.
+type Asked struct {
+	Findings  []finding.Finding // what is known to differ, of all or of what was named
+	Addresses []string          // that a person named; none: all
+	// IDs are by which the provider knows resources that exist and that the
+	// state does not have, by address. Nobody but a person can know them.
+	IDs map[string]string
+}
+
 // Result is what came of it, in Markdown where it is text.
 type Result struct {
 	Files map[string][]byte // that changed, by path from Root; none: nothing can be said
 	Done  []string          // resources that the code says now, one an item
-	Not   []string          // what it does not say, and why
+	Not   []string          // what it does not say, and why, and what to do about it where that is known
+	State bool              // an apply is still needed, to import or to let go of some of Done; it changes nothing but the state
+	Gone  bool              // nothing of what was asked about differs any more
 }
 
-// Adopt makes the code say what is deployed of findings. failure is why the
-// project cannot be planned as it is.
-func Adopt(ctx context.Context, p Project, found []finding.Finding) (r Result, failure string, err error) {
+// maxPlans is how often the project is planned with edited code.
+const maxPlans = 8
+
+// Adopt makes the code say what is deployed. failure is why the project cannot
+// be planned as it is.
+//
+// What was deleted outside loses its block, and its import blocks. What was
+// changed gets the deployed values, where they are written out and one text
+// makes no more than what was asked about. What has an id gets an import block,
+// and the deployed values with it, so that the import changes nothing.
+//
+// What the code says since a merge that nobody applied, or what was applied and
+// never merged, is no mistake of the code's, so adopting it is refused: it would
+// undo somebody's work. There is one exception. Where a plan would destroy a
+// resource because the code does not have it any more, a person may want
+// neither: the resource is to stay, and Terraform is to forget it. That is never
+// done for all, but only for addresses that were named, whatever is known of
+// why: a removed block lets go of them, and destroys nothing.
+//
+// The edits of one resource are done in full or not at all. With all of them
+// the project is planned, at most 8 times. They stay where that plan leaves
+// nothing to do of these resources, and does nothing to others that was not
+// planned before. Edits that make the plan fail, or have an effect elsewhere,
+// are found by trying less at once, and left out.
+func Adopt(ctx context.Context, p Project, asked Asked) (r Result, failure string, err error) {
 	plan, failure, err := p.Plan(ctx)
 	if failure != "" || err != nil {
 		return r, failure, err
 	}
-	wanted, not := wantedOf(found, plan)
-	r, err = p.express(ctx, wanted)
-	r.Not = append(not, r.Not...)
-	return r, "", err
-}
-
-// wantedOf are the edits that make the code say what is deployed.
-func wantedOf(found []finding.Finding, plan *terraform.Plan) (w edit.Wanted, not []string) {
-	for _, f := range found {
-		switch f.Kind {
-		case finding.Merged, finding.Unmerged:
-			not = append(not, fmt.Sprintf("`%s`: %s; adopting would undo that.", f.Address, f.Kind))
-			continue
-		case finding.Deleted:
-			if !slices.ContainsFunc(w.Remove, func(r edit.Remove) bool { return r.Address == f.Address }) {
-				w.Remove = append(w.Remove, edit.Remove{Address: f.Address})
-			}
-			continue
-		}
-		for _, v := range plan.Values {
-			if v.Address == f.Address && (f.Attribute == "" || v.Attribute == f.Attribute) {
-				w.Set = append(w.Set, edit.Set{Address: v.Address, Attribute: v.Attribute, Declared: v.Declared, Deployed: v.Deployed, Sensitive: v.Sensitive})
-			}
-		}
-	}
-	return w, not
-}
-
-// express edits the files, plans them, and leaves out the resources whose plan
-// is not empty then.
-func (p Project) express(ctx context.Context, w edit.Wanted) (r Result, err error) {
 	root, err := os.OpenRoot(p.Root)
 	if err != nil {
-		return r, fmt.Errorf("adopt: %w", err)
+		return r, "", fmt.Errorf("adopt: %w", err)
 	}
 	defer root.Close()
-	const tries = 4
-	for range tries {
-		made, err := edit.Apply(root.FS(), p.Dir, w)
-		if err != nil {
-			return r, fmt.Errorf("adopt: %w", err)
+	s := &sorter{Asked: asked, plan: plan, exists: func(one edit.Import) (string, error) {
+		made, err := edit.Apply(root.FS(), p.Dir, edit.Wanted{Import: []edit.Import{one}})
+		if err != nil || len(made.Not) == 0 {
+			return "", err
 		}
-		var refused []string
-		for _, n := range made.Not {
-			refused = append(refused, fmt.Sprintf("`%s` %s: %s.", n.Address, n.Attribute, n.Why))
-		}
-		if len(made.Files) == 0 {
-			r.Not = append(r.Not, refused...)
-			return r, nil
-		}
-		left, failure, err := p.tryOut(ctx, made.Files)
-		if err != nil {
-			return r, err
-		}
-		if failure != "" {
-			r.Not = append(append(r.Not, refused...), "With these edits Terraform says: "+strings.TrimRight(failure, ".\n ")+".")
-			return r, nil
-		}
-		whole := true
-		for _, address := range addresses(w) {
-			i := slices.IndexFunc(left.Summary.Changes, func(c terraform.Change) bool { return c.Address == address })
-			if i < 0 || edits(w, made, address) == 0 {
-				continue
-			}
-			why := fmt.Sprintf("`%s`: with the edited code its plan would still %s it.", address, left.Summary.Changes[i].Action)
-			for _, n := range made.Not {
-				if n.Address == address {
-					why += fmt.Sprintf(" Its %s cannot be written: %s.", n.Attribute, n.Why)
-				}
-			}
-			r.Not = append(r.Not, why)
-			w, whole = without(w, address), false
-		}
-		if whole {
-			for _, address := range addresses(w) {
-				if edits(w, made, address) > 0 {
-					r.Done = append(r.Done, "`"+address+"`")
-				}
-			}
-			r.Files, r.Not = made.Files, append(r.Not, refused...)
-			return r, nil
-		}
+		return made.Not[0].Why, nil
+	}}
+	if err := s.sort(); err != nil {
+		return r, "", fmt.Errorf("adopt: %w", err)
 	}
-	r.Not = append(r.Not, "The edits depend on each other, so that none is left that stands alone.")
-	return r, nil
-}
-
-// edits is how many of the edits of a resource were made.
-func edits(w edit.Wanted, made edit.Result, address string) int {
-	n := 0
-	for _, set := range w.Set {
-		if set.Address == address {
-			n++
+	r.Not, r.Gone = s.not, s.gone
+	if len(s.units) == 0 {
+		return r, "", nil
+	}
+	a := &attempt{Project: p, tree: root.FS(), first: plan, plans: maxPlans, units: s.units}
+	if err := a.all(ctx); err != nil {
+		return r, "", fmt.Errorf("adopt: %w", err)
+	}
+	r.Files = a.files
+	for _, u := range a.units {
+		if u.done {
+			r.Done = append(r.Done, u.did()...)
+			r.State = r.State || len(u.wanted.Import)+len(u.wanted.Forget) > 0
+			continue
 		}
+		r.Not = append(r.Not, u.why)
 	}
-	for _, remove := range w.Remove {
-		if remove.Address == address {
-			n++
-		}
-	}
-	for _, not := range made.Not {
-		if not.Address == address {
-			n--
-		}
-	}
-	return n
-}
-
-// tryOut plans the project with other files, and puts the files back.
-func (p Project) tryOut(ctx context.Context, files map[string][]byte) (plan *terraform.Plan, failure string, err error) {
-	for name, content := range files {
-		path := filepath.Join(p.Root, filepath.FromSlash(name))
-		before, wrong := os.ReadFile(path) // #nosec G304 -- edit follows no links and leaves the checkout's files alone
-		if wrong != nil {
-			return nil, "", fmt.Errorf("adopt: %w", wrong)
-		}
-		defer func() { err = errors.Join(err, os.WriteFile(path, before, 0o600)) }() // #nosec G703 -- likewise
-		if wrong := os.WriteFile(path, content, 0o600); wrong != nil {
-			return nil, "", fmt.Errorf("adopt: %w", wrong)
-		}
-	}
-	return p.Plan(ctx)
-}
-
-func addresses(w edit.Wanted) []string {
-	var all []string
-	for _, set := range w.Set {
-		all = append(all, set.Address)
-	}
-	for _, r := range w.Remove {
-		all = append(all, r.Address)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func without(w edit.Wanted, address string) edit.Wanted {
-	return edit.Wanted{
-		Set:    slices.DeleteFunc(slices.Clone(w.Set), func(s edit.Set) bool { return s.Address == address }),
-		Remove: slices.DeleteFunc(slices.Clone(w.Remove), func(r edit.Remove) bool { return r.Address == address }),
-		Import: w.Import,
-	}
+	return r, "", nil
 }

@@ -38,6 +38,9 @@ func (s *session) remove(all []Remove) ([]string, error) {
 	}
 	for bare, p := range found {
 		why := p.Whole(of[bare])
+		if why != "" {
+			why += ": what is gone is to be taken out of it by hand (" + p.Declared[0].At() + ")"
+		}
 		for _, at := range p.Declared {
 			if at.File.Link {
 				why = linked(at.File)
