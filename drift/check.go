@@ -54,9 +54,17 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 	if err != nil {
 		return err
 	}
-	state := State{Repo: job.Repo, URL: strings.TrimSuffix(s.repo.CloneURL, ".git"), Commit: s.head, At: time.Now().UTC(), Failure: failure}
+	untold := ""
+	put := func() error {
+		return d.editState(ctx, job.Repo, func(state *State) {
+			*state = State{
+				Repo: job.Repo, URL: strings.TrimSuffix(s.repo.CloneURL, ".git"), Commit: s.head, At: time.Now().UTC(),
+				Failure: failure, Untold: untold, Unheard: state.Unheard,
+			}
+		}, fence)
+	}
 	if failure != "" {
-		return d.putState(ctx, fence, state)
+		return put()
 	}
 	if err := s.read(ctx); err != nil {
 		return err
@@ -70,17 +78,20 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 	var refused *RefusedError
 	switch {
 	case errors.As(err, &refused):
-		state.Untold = refused.Sentence
+		untold = refused.Sentence
 	case err != nil:
-		return errors.Join(wrong, err)
+		return errors.Join(wrong, err, d.queueNotices(ctx, job.Repo))
 	}
 	if err := d.forget(ctx, fence, gone); err != nil {
 		return errors.Join(wrong, err)
 	}
-	if wrong != nil {
-		return wrong // what was looked at is told, and only the rest is tried again
+	if wrong != nil { // what was looked at is told, and only the rest is tried again
+		return errors.Join(wrong, d.queueNotices(ctx, job.Repo))
 	}
-	if err := d.putState(ctx, fence, state); err != nil {
+	if err := put(); err != nil {
+		return err
+	}
+	if err := d.queueNotices(ctx, job.Repo); err != nil {
 		return err
 	}
 	return s.putOff(time.Now())

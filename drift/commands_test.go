@@ -160,8 +160,6 @@ func counts(texts []string, what string) (all []int) {
 	return all
 }
 
-// TestTryOutRestores holds that the files are as they were after a plan, and
-// after an error.
 func TestAdoptRefuses(t *testing.T) {
 	files := three()
 	files["weir.yaml"] = "version: 1\nprojects:\n  - dir: a\n    name: one\n    workspace: x\n  - dir: a\n    name: two\n    workspace: y\n"
@@ -176,6 +174,68 @@ func TestAdoptRefuses(t *testing.T) {
 	w.look.try = func(int, string) (*terraform.Plan, error) { return changedOutside("aws_s3_bucket.a"), nil }
 	got := w.command("ann", job.Drifted{Verb: "adopt"})
 	if !strings.HasPrefix(got, "Nothing of it can be written") || !strings.Contains(got, "would still update it") || len(w.people.proposed) > 0 {
+		t.Errorf("said %q", got)
+	}
+}
+
+// TestAdoptNothing holds what is said where nothing differs any more: a check
+// is asked for, once.
+func TestAdoptNothing(t *testing.T) {
+	w := asking(t, three(), changedOutside("aws_s3_bucket.a"))
+	w.look.plans["a"] = nil
+	for range 2 { // the same job, after an answer that failed
+		got := w.command("ann", job.Drifted{Verb: "adopt"})
+		if !strings.HasPrefix(got, "Nothing of this differs any more") || len(w.people.proposed) > 0 {
+			t.Errorf("said %q", got)
+		}
+	}
+	if q := w.queue.accepted; len(q) != 1 || q[0].Topic != checks || q[0].Command.Project != "a" || q[0].Command.Drift.Verb != "check" {
+		t.Errorf("queued %+v", q)
+	}
+	w.look.failures["a"] = "Error: it is\n```\nbroken"
+	if got := w.command("ann", job.Drifted{Verb: "adopt"}); !strings.Contains(got, "cannot be planned as it is") || !strings.Contains(got, "````\nError: it is\n```\nbroken\n````") {
+		t.Errorf("said %q", got)
+	}
+}
+
+// TestImport holds that an id reaches the code and what is said of it.
+func TestImport(t *testing.T) {
+	missing := &terraform.Plan{Version: "1.9.0", Summary: tfplan.Summary{
+		Create: 1, Changes: []tfplan.Change{{Address: "aws_s3_bucket.a", Type: "aws_s3_bucket", Action: tfplan.Create}},
+	}}
+	w := asking(t, three(), missing)
+	w.look.try = func(n int, _ string) (*terraform.Plan, error) {
+		if n == 1 {
+			return missing, nil
+		}
+		with := &terraform.Plan{Version: "1.9.0"}
+		with.Summary.Changes = []tfplan.Change{{Address: "aws_s3_bucket.a", Action: tfplan.NoOp, Importing: "logs"}}
+		return with, nil
+	}
+	got := w.command("ann", job.Drifted{Verb: "adopt", Addresses: []string{"aws_s3_bucket.a"}, IDs: map[string]string{"aws_s3_bucket.a": "logs"}})
+	if len(w.people.proposed) != 1 {
+		t.Fatalf("said %q", got)
+	}
+	b := w.people.proposed[0]
+	want := map[string][]byte{"a/main.tf": []byte(code("a") + "\nimport {\n  to = aws_s3_bucket.a\n  id = \"logs\"\n}\n")}
+	if diff := cmp.Diff(want, b.Files); diff != "" {
+		t.Error(diff)
+	}
+	for text, in := range map[string]string{"- `aws_s3_bucket.a`, imported as `logs`": got, "writes Terraform's state and nothing else": b.Body} {
+		if !strings.Contains(in, text) {
+			t.Errorf("%q is missing in %q", text, in)
+		}
+	}
+}
+
+// TestAcceptByHand holds that a rule which cannot be added safely is shown.
+func TestAcceptByHand(t *testing.T) {
+	files := three()
+	files["weir.yaml"] = "version: 1\ndrift: [{dirs: [\"b\"]}]\n"
+	w := asking(t, files, changedOutside("aws_s3_bucket.a"))
+	got := w.command("ann", job.Drifted{Verb: "accept", Owner: "ann", Reason: "a ``` test", Until: "2099-01-31"})
+	if len(w.people.proposed) > 0 || !strings.HasPrefix(got, "The rule cannot be added: weir.yaml line 2, ") ||
+		!strings.Contains(got, "\n````yaml\n") || !strings.Contains(got, "address: aws_s3_bucket.a") || !strings.HasSuffix(got, "\n````") {
 		t.Errorf("said %q", got)
 	}
 }

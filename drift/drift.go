@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"weir/drift/finding"
+	"weir/drift/notice"
 	"weir/drift/schedule"
 	"weir/locks"
 	"weir/planner/checkout"
 	"weir/planner/project"
-	"weir/planner/record"
 	"weir/planner/run"
 	"weir/planner/terraform"
 	"weir/planner/work"
@@ -86,8 +86,10 @@ type Drift struct {
 	Looker    Looker
 	GitHub    GitHub
 	People    People
-	Witness   Witness // nil: nobody is asked who did it
-	Teller    Teller  // nil: what is found is kept and told nobody
+	Witness   Witness         // nil: nobody is asked who did it
+	Teller    Teller          // nil: what is found is kept and told nobody
+	Targets   []notice.Target // who is told beside; none: nobody
+	Page      func() string   // URL of the page of drift; needed for Targets
 
 	Serves  func(repo string) bool // whether weir works for a repository
 	Named   []string               // repositories to check; nil: all that the App is installed on
@@ -122,8 +124,11 @@ func (d *Drift) init() {
 func (d *Drift) Do(ctx context.Context, job work.Job) error {
 	d.init()
 	do := d.check
-	if job.Topic == Commands {
+	switch job.Topic {
+	case Commands:
 		do = d.command
+	case notices:
+		do = d.notify
 	}
 	if err := do(ctx, job); err != nil {
 		return fmt.Errorf("drift of %s: %w", job.Repo, err)
@@ -143,7 +148,7 @@ func (d *Drift) ask(ctx context.Context, repo string, command work.Command, trig
 		return fmt.Errorf("%s is not among the repositories that this weir serves", repo)
 	}
 	command.Drift = &job.Drifted{Verb: "check"}
-	_, err := d.Queue.Accept(ctx, delivery, work.Job{Kind: work.Drift, Repo: repo, Topic: checks, Command: &command, Trigger: trigger})
+	_, err := d.Queue.Accept(ctx, delivery, work.Job{Kind: work.Drift, Repo: repo, Topic: checks, Command: &command, Trigger: trigger, Later: true})
 	return err
 }
 
@@ -235,21 +240,12 @@ func (d *Drift) GiveUp(ctx context.Context, job work.Job, cause error) error {
 	if job.Topic == Commands {
 		return d.People.Say(ctx, job.Repo, job.Issue, job.ID, "This is weir's own fault, and was not done. The server's log says more under job "+job.ID+". It can be asked for again.")
 	}
-	rows, err := d.Store.Get(ctx, stateKey(job.Repo))
-	if err != nil {
-		return fmt.Errorf("keep the state of drift: %w", err)
-	}
-	var state State
-	if rows[0].Version != 0 {
-		if err := record.Decode(rows[0].Body, &state); err != nil {
-			return fmt.Errorf("read %s: %w", stateKey(job.Repo), err)
+	why := "This is weir's own fault, and nothing more is tried until the next check. The server's log says more under job " + job.ID + "."
+	return d.editState(ctx, job.Repo, func(s *State) {
+		if job.Topic == notices {
+			s.Unheard = []string{"Somebody beside the issues was not told. " + why}
+			return
 		}
-	}
-	state.Repo, state.At = job.Repo, time.Now().UTC()
-	state.Failure = "This is weir's own fault, and nothing more is tried until the next check. The server's log says more under job " + job.ID + "."
-	w, err := record.Put(stateKey(job.Repo), rows[0].Version, state)
-	if err != nil {
-		return err
-	}
-	return record.Commit(ctx, d.Store, w)
+		s.Repo, s.At, s.Failure = job.Repo, time.Now().UTC(), why
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,6 +141,7 @@ type State struct {
 	At      time.Time `json:"at"`
 	Failure string    `json:"failure,omitempty"` // why its projects could not even be found, for people
 	Untold  string    `json:"untold,omitempty"`  // why there are no issues of it, likewise
+	Unheard []string  `json:"unheard,omitempty"` // who else was not told, and why, likewise
 }
 
 const statePartition = "drift-repository"
@@ -163,19 +163,39 @@ func States(ctx context.Context, s store.Store) ([]State, error) {
 
 func stateKey(repo string) store.Key { return store.Key{Partition: statePartition, Sort: repo} }
 
-func (d *Drift) putState(ctx context.Context, fence store.Write, s State) error {
-	key := stateKey(s.Repo)
-	rows, err := d.Store.Get(ctx, key)
-	if err != nil {
-		return fmt.Errorf("keep the state of drift: %w", err)
+// state is what is kept of a repository; where there is nothing, the zero value.
+func (d *Drift) state(ctx context.Context, repo string) (State, store.Version, error) {
+	var state State
+	rows, err := d.Store.Get(ctx, stateKey(repo))
+	if err == nil && rows[0].Version != 0 {
+		err = record.Decode(rows[0].Body, &state)
 	}
-	w, err := record.Put(key, rows[0].Version, s)
 	if err != nil {
-		return err
+		return state, 0, fmt.Errorf("read the state of drift of %s: %w", repo, err)
 	}
-	var conflict *store.ConflictError
-	if err := record.Commit(ctx, d.Store, fence, w); err != nil && !errors.As(err, &conflict) {
-		return fmt.Errorf("keep the state of drift: %w", err)
+	return state, rows[0].Version, nil
+}
+
+// editState changes what is kept of a repository, in one commit with others.
+func (d *Drift) editState(ctx context.Context, repo string, edit func(*State), others ...store.Write) error {
+	const tries = 5 // a conflict may be that of others, which stays
+	var err error
+	for range tries {
+		state, version, wrong := d.state(ctx, repo)
+		if wrong != nil {
+			return wrong
+		}
+		edit(&state)
+		w, wrong := record.Put(stateKey(repo), version, state)
+		if wrong != nil {
+			return wrong
+		}
+		if err = record.Commit(ctx, d.Store, append(slices.Clone(others), w)...); !store.IsConflict(err) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("keep the state of drift of %s: %w", repo, err)
 	}
 	return nil
 }

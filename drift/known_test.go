@@ -3,7 +3,6 @@ package drift
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,10 +140,10 @@ func TestLongState(t *testing.T) {
 	defer s.Close()
 	d := &Drift{Store: s}
 	want := State{Repo: repo, Failure: strings.Repeat("no_such_key\n", 10_000)}
-	if err := d.putState(t.Context(), store.Write{Op: store.Check, Key: fenceKey()}, want); err != nil {
+	if err := d.editState(t.Context(), repo, func(s *State) { *s = want }, store.Write{Op: store.Check, Key: fenceKey()}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := States(t.Context(), s); err != nil || !slices.Equal(got, []State{want}) {
+	if got, err := States(t.Context(), s); err != nil || !cmp.Equal(got, []State{want}) {
 		t.Errorf("got %d states, %v", len(got), err)
 	}
 }

@@ -163,7 +163,7 @@ func (d *Drift) queueDue(ctx context.Context, repo string, groups []schedule.Gro
 	for _, slot := range due {
 		err := store.Retry(ctx, func() error {
 			writes, err := d.Queue.Writes(ctx, work.Job{
-				Kind: work.Drift, Repo: repo, Topic: checks, Group: slot.Name, Trigger: "schedule",
+				Kind: work.Drift, Repo: repo, Topic: checks, Group: slot.Name, Trigger: "schedule", Later: true,
 			})
 			if err != nil {
 				return err

@@ -61,9 +61,14 @@ resource "terraform_data" "value" {
 }
 
 // drifting is a world whose project prod is applied, and then changed outside.
-func drifting(t *testing.T) *world {
+func drifting(t *testing.T, more ...setup) *world {
 	t.Helper()
-	w := newWorld(t, setup{config: providers(t), files: map[string]string{"README.md": "infra"}})
+	s := setup{files: map[string]string{"README.md": "infra"}}
+	for _, m := range more {
+		s.file = m.file
+	}
+	s.config = providers(t)
+	w := newWorld(t, s)
 	p := w.pull("first", map[string]string{"prod/main.tf": w.motd("prod", "hello")})
 	w.check(p.HeadSHA, "weir/plan", "success")
 	w.quiet()

@@ -90,7 +90,7 @@ var layout = map[string][]string{
 	"server/control":    {},
 	"server/meter":      {},
 	"server/tidy":       {"policy", "store", "planner/..."},
-	"server/issues":     {"drift/...", "planner/scope", "policy", "store", "server/github", "server/meter", "templates/drift"},
+	"server/issues":     {"drift/...", "planner/scope", "policy", "store", "server/config", "server/github", "server/meter", "server/notify", "templates/drift"},
 	"server/desk":       {"webhook", "drift", "planner/work", "planner/work/job", "planner/result"},
 	"server/config":     {},
 	"server/github/...": {"planner/result", "planner/record", "planner/scope", "planner/reconcile", "policy", "drift/finding", "server/github/..."},

@@ -60,12 +60,14 @@ type world struct {
 	stop    func() // ends weir kindly
 	options []server.Option
 	proc    *exec.Cmd
+	config  string // file of the configuration
 }
 
 // setup says what differs from the usual world.
 type setup struct {
 	files    map[string]string // of acme/infra; nil: one project in prod
 	config   []string          // further WEIR_ variables
+	file     string            // configuration in YAML; not for a process
 	token    bool              // speak to GitHub with a token rather than as an App
 	gate     bool              // run terraform through a script that waits, see world.hold
 	process  bool              // run weir as a process of its own
@@ -123,6 +125,10 @@ func newWorld(t *testing.T, s setup) *world {
 		w.env = append(w.env, "WEIR_TERRAFORM_BINARY="+w.gateScript())
 	}
 	w.env = append(w.env, s.config...)
+	if s.file != "" {
+		w.config = filepath.Join(w.dir, "weir.conf")
+		w.do(os.WriteFile(w.config, []byte(s.file), 0o600))
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("weir's log:\n%s", w.log)
@@ -176,7 +182,7 @@ func (w *world) do(err error) {
 // start runs weir in this process.
 func (w *world) start() {
 	w.t.Helper()
-	cfg, _, err := config.Load("", w.env)
+	cfg, _, err := config.Load(w.config, w.env)
 	w.do(err)
 	srv, err := server.New(w.t.Context(), cfg, w.env, "test", slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: cfg.Level()})), w.options...)
 	w.do(err)

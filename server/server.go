@@ -235,6 +235,10 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: func() string { return cfg.PublicURL + "/drift" }, Log: log},
 		Serves: cfg.Serves, Cron: cfg.Drift.Schedule, Environ: cfg.Drift.Environ(environ), AtOnce: cfg.Drift.MaxParallel, Log: log,
 	}
+	s.drift.Page = func() string { return cfg.PublicURL + "/drift" }
+	if s.drift.Targets, err = issues.Targets(cfg.Drift.Notify); err != nil {
+		return s, err
+	}
 	if cfg.Drift.Attribution != "" {
 		trail, err := cloudtrail.Open(ctx, cloudtrail.Options{Role: cfg.Drift.Role, Own: cfg.Drift.Own, Log: log})
 		if err != nil {

@@ -86,7 +86,9 @@ func (p *project) initialise(ctx context.Context, o initOptions) (*Failure, erro
 		}
 	}
 	if p.mayDownload(lock) {
+		p.end() // a check may hold it, and wait for a place
 		release, err := p.runner.holdCache(ctx)
+		p.begin()
 		if err != nil {
 			return nil, err
 		}

@@ -101,6 +101,17 @@ type project struct {
 	log        *child.Log
 	notes      []string
 	temp       string // of this run alone; open makes it, close removes it
+	end        func() // what begin has begun
+}
+
+// begin keeps those that can wait from getting between the commands of a run
+// that cannot. While such a run waits for something that one of those may have,
+// it has to end that and begin anew.
+func (p *project) begin() {
+	p.end = func() {}
+	if !p.target.Look {
+		p.end = p.runner.limit().Begin()
+	}
 }
 
 // open checks the target and prepares its commands. It starts no process
@@ -160,7 +171,7 @@ func (r *Runner) open(ctx context.Context, t Target, stage string) (*project, *F
 			return nil, nil, fmt.Errorf("prepare terraform: %w", err)
 		}
 	}
-	p := &project{runner: r, target: t, dir: dir, inherited: r.inherited()}
+	p := &project{runner: r, target: t, dir: dir, inherited: r.inherited(), end: func() {}}
 	maps.Copy(p.inherited, t.Environ)
 	if p.source, err = source.Read(root, dir); err != nil {
 		return nil, nil, fmt.Errorf("read project %s: %w", t.Dir, err)
@@ -237,6 +248,8 @@ func (r *Runner) plan(ctx context.Context, t Target, code Code, out string) (*Pl
 		return nil, nil, err
 	}
 	defer release()
+	p.begin()
+	defer func() { p.end() }()
 	result, failure, err := p.plan(ctx, code, out)
 	if result == nil {
 		if gone := os.Remove(out); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
@@ -351,6 +364,8 @@ func (r *Runner) apply(ctx context.Context, t Target, planFile string) (string, 
 		return "", nil, err
 	}
 	defer release()
+	p.begin()
+	defer func() { p.end() }()
 	if failure, err := p.initialise(ctx, initOptions{planFile: planFile}); failure != nil || err != nil {
 		if err != nil {
 			err = fmt.Errorf("apply %s: %w", t.Dir, err)

@@ -27,6 +27,18 @@ func (q *Queue) here() map[store.Key]bool {
 	return lines
 }
 
+// later is how many of the jobs that run here can wait.
+func (q *Queue) later() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, a := range q.running {
+		if a.job.Later {
+			n++
+		}
+	}
+	return n
+}
+
 // room reports whether there is a place for one more job than those that run
 // and those that are about to, and what is closed when that changes.
 func (r *runner) room(coming int) (bool, <-chan struct{}) {

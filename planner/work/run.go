@@ -129,12 +129,16 @@ func (r *runner) wait(ctx context.Context, until time.Time) {
 	}
 }
 
+// laterPart is the part of the workers that jobs get which can wait: for what
+// they wait, such as a place for terraform, they would otherwise hold all.
+const laterPart = 4
+
 // best returns the line to be served next, with the index of its job, or -1
 // and when there may be one. It is one that we were told of, or else the one
 // that has waited for longest, or where nobody is told of any one of the first
 // few, so that not all replicas want the same.
 func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time) {
-	ours := r.q.here() // perhaps lost to another, and not ended here yet
+	ours, later := r.q.here(), r.q.later() // perhaps lost to another, and not ended here yet
 	told := r.concern()
 	type candidate struct {
 		key   store.Key
@@ -146,6 +150,7 @@ func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time)
 	for k, l := range r.view {
 		switch i, at := l.next(now); {
 		case ours[k] || len(ours) >= r.workers:
+		case i >= 0 && l.Jobs[i].Later && later >= max(r.workers/laterPart, 1):
 		case i >= 0 && told[k]:
 			ready = append(ready, candidate{k, i, time.Time{}, l.Jobs[i].ID})
 		case i >= 0:

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,9 +151,12 @@ func TestPagesNeedAPasswordWhereOthersReachThem(t *testing.T) {
 }
 
 func TestI8_SecretsShowThemselvesToNobody(t *testing.T) {
-	c, _, err := load(t, good)
+	c, _, err := load(t, good+"drift: {notify: [{name: ops, format: slack, url: https://example.com/hush, secret: hush}]}\n")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := c.Drift.Notify[0]; n.URL.Reveal() != "https://example.com/hush" || n.Secret.Reveal() != "hush" {
+		t.Errorf("read %q", n.Name)
 	}
 	var out bytes.Buffer
 	if err := c.Print(&out); err != nil {
@@ -184,6 +188,29 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	if got := c.WebhookSecrets(); len(got) != 2 || got[0].Reveal() != "new" || got[1].Reveal() != "old" {
 		t.Errorf("got %d secrets", len(got))
+	}
+}
+
+func TestNotifyFromFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "url")
+	if err := os.WriteFile(file, []byte("https://example.com/x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := load(t, good+"drift: {notify: [{name: ops, format: slack, url_file: "+file+", severity: high, repos: [a/*]}]}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Drift.Notify[0]; n.URL.Reveal() != "https://example.com/x" || !slices.Contains(c.Private(), file) {
+		t.Errorf("URL %q, private %q", n.URL.Reveal(), c.Private())
+	}
+	for _, broken := range []string{"url: https://a.example, url_file: " + file, "url_file: " + file + ".none", "title: x"} {
+		if _, _, err := load(t, good+"drift: {notify: [{name: ops, "+broken+"}]}\n"); err == nil {
+			t.Errorf("%s: no error", broken)
+		}
+	}
+	if _, _, err := Load("", []string{"WEIR_DRIFT_NOTIFY=x"}); err == nil || !strings.Contains(err.Error(), "WEIR_DRIFT_NOTIFY: can only be set in") {
+		t.Errorf("by a variable: %v", err)
 	}
 }
 

@@ -164,6 +164,12 @@ func (k Key) set(text string) error {
 		}
 		k.value.SetBool(b)
 	case reflect.Slice:
+		if k.value.Type() != reflect.TypeFor[[]string]() {
+			if text != "" {
+				return errors.New("can only be set in the configuration's file")
+			}
+			return nil
+		}
 		var list []string
 		for part := range strings.SplitSeq(text, ",") {
 			if part = strings.TrimSpace(part); part != "" {
@@ -198,15 +204,21 @@ func fromEnv(c *Config, environ []string, mistakes *Error) (warnings []string) {
 
 // readFiles reads every secret that is given as a file.
 func readFiles(c *Config, mistakes *Error) {
-	for _, f := range []struct {
+	type file struct {
 		key, file string
 		into      *Secret
-	}{
+	}
+	files := []file{
 		{"github.token", c.GitHub.TokenFile, &c.GitHub.Token},
 		{"github.webhook_secret", c.GitHub.WebhookSecretFile, &c.GitHub.WebhookSecret},
 		{"github.app.private_key", c.GitHub.App.PrivateKeyFile, &c.GitHub.App.PrivateKey},
 		{"pages.password", c.Pages.PasswordFile, &c.Pages.Password},
-	} {
+	}
+	for i := range c.Drift.Notify {
+		n, key := &c.Drift.Notify[i], fmt.Sprintf("drift.notify[%d].", i)
+		files = append(files, file{key + "url", n.URLFile, &n.URL}, file{key + "secret", n.SecretFile, &n.Secret})
+	}
+	for _, f := range files {
 		if f.file == "" {
 			continue
 		}

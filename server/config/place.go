@@ -51,10 +51,14 @@ func badPlace(raw, scheme string) string {
 // has no business with. Absolute paths.
 func (c *Config) Private() []string {
 	private := []string{c.DataDir}
-	for _, file := range []string{
+	files := []string{
 		c.file, c.GitHub.App.PrivateKeyFile, c.GitHub.TokenFile, c.GitHub.WebhookSecretFile, c.Pages.PasswordFile,
 		pathOf(c.Store, "bolt"), pathOf(c.Artifacts, "file"), pathOf(c.SealKey, "file"),
-	} {
+	}
+	for _, n := range c.Drift.Notify {
+		files = append(files, n.URLFile, n.SecretFile)
+	}
+	for _, file := range files {
 		if file == "" {
 			continue
 		}

@@ -42,7 +42,7 @@ type Teller struct {
 	Comments Commenter
 	Name     string        // of the command, such as weir
 	Page     func() string // URL of the page of drift
-	Log      *slog.Logger // needed
+	Log      *slog.Logger  // needed
 }
 
 // Tell makes the issues of a repository fit to its checks.

@@ -34,7 +34,7 @@ func Page(ctx context.Context, s store.Store, name string) (text.Page, error) {
 		next[[2]string{slot.Repo, slot.Name}] = slot.Due
 	}
 	for _, state := range states {
-		repo := text.Repo{Name: state.Repo, Failure: state.Failure, Untold: state.Untold, Commit: state.Commit, At: state.At}
+		repo := text.Repo{Name: state.Repo, Failure: state.Failure, Untold: state.Untold, Unheard: state.Unheard, Commit: state.Commit, At: state.At}
 		for _, k := range known {
 			if k.Check.Repo == state.Repo {
 				repo.Projects = append(repo.Projects, row(k, state, next[[2]string{state.Repo, k.Group}]))
@@ -88,6 +88,7 @@ type Repository struct {
 	At       time.Time `json:"at"`
 	Failure  string    `json:"failure,omitempty"`
 	Untold   string    `json:"untold,omitempty"`
+	Unheard  []string  `json:"unheard,omitempty"`
 	Projects []Project `json:"projects"`
 }
 
@@ -111,7 +112,7 @@ func API(ctx context.Context, s store.Store) (Document, error) {
 	page, err := Page(ctx, s, "")
 	d := Document{Repositories: []Repository{}}
 	for _, r := range page.Repos {
-		repo := Repository{Repo: r.Name, Commit: r.Commit, At: r.At, Failure: r.Failure, Untold: r.Untold, Projects: []Project{}}
+		repo := Repository{Repo: r.Name, Commit: r.Commit, At: r.At, Failure: r.Failure, Untold: r.Untold, Unheard: r.Unheard, Projects: []Project{}}
 		for _, p := range r.Projects {
 			c := p.Check
 			one := Project{

@@ -17,8 +17,9 @@ type Page struct {
 // Repo is one repository.
 type Repo struct {
 	Name     string
-	Failure  string // why its projects could not even be found
-	Untold   string // why there are no issues
+	Failure  string   // why its projects could not even be found
+	Untold   string   // why there are no issues
+	Unheard  []string // who else was not told, and why
 	Commit   string
 	At       time.Time
 	Projects []Row // those that differ first, the worst before the others

@@ -8,12 +8,28 @@ import (
 
 // places are what commands need to run: so many, and of them no more than some
 // for commands that can wait. Who waits longest is served first, but who can
-// wait only when nobody else does.
+// wait only when nobody else does, nor is about to: a run that has begun is
+// between two commands when it has no place.
 type places struct {
 	mu      sync.Mutex
 	free    int
 	later   int // of the free ones, how many those may have that can wait
+	runs    int // that have begun and cannot wait
+	busy    int // places of commands that cannot wait
 	waiting [2][]chan struct{}
+}
+
+// begin says that a run has begun that cannot wait. It returns what ends it.
+func (p *places) begin() (end func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.runs++
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.runs--
+		p.serve()
+	})
 }
 
 // lineOf is where a command waits.
@@ -62,20 +78,25 @@ func (p *places) put(later bool) {
 	p.free++
 	if later {
 		p.later++
+	} else {
+		p.busy--
 	}
 	p.serve()
 }
 
 // serve hands out what is free. It is called with mu held.
 func (p *places) serve() {
-	for line, left := range []*int{nil, &p.later} {
-		for p.free > 0 && len(p.waiting[line]) > 0 && (left == nil || *left > 0) {
-			close(p.waiting[line][0])
-			p.waiting[line] = p.waiting[line][1:]
-			p.free--
-			if left != nil {
-				*left--
-			}
-		}
+	next := func(line int) {
+		close(p.waiting[line][0])
+		p.waiting[line] = p.waiting[line][1:]
+		p.free--
+	}
+	for p.free > 0 && len(p.waiting[0]) > 0 {
+		next(0)
+		p.busy++
+	}
+	for p.free > max(p.runs-p.busy, 0) && p.later > 0 && len(p.waiting[1]) > 0 {
+		next(1)
+		p.later--
 	}
 }

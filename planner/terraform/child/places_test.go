@@ -48,6 +48,43 @@ func TestPlacesServeFirstWhoCannotWait(t *testing.T) {
 	})
 }
 
+// Who can wait gets no place between two commands of a run that cannot, and
+// all places once that has ended.
+func TestPlacesBetweenTwoCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &places{free: 2, later: 2}
+		take := func(later bool) {
+			if err := p.take(t.Context(), later); err != nil {
+				t.Error(err)
+			}
+		}
+		end := p.begin()
+		take(false)
+		take(true) // the other place is nobody's
+		served := make(chan bool, 1)
+		go func() { take(true); served <- true }()
+		synctest.Wait()
+		p.give(false)
+		synctest.Wait()
+		if len(served) > 0 {
+			t.Fatal("a check got between two commands of a run")
+		}
+		take(false) // at once
+		p.give(false)
+		end()
+		synctest.Wait()
+		if len(served) != 1 {
+			t.Fatal("nobody was served although the run is over")
+		}
+		end() // twice is once
+		p.give(true)
+		p.give(true)
+		if p.free != 2 || p.later != 2 || p.runs != 0 || p.busy != 0 {
+			t.Errorf("left %d free, %d for who can wait, %d runs, %d busy", p.free, p.later, p.runs, p.busy)
+		}
+	})
+}
+
 // Whoever gives up waiting leaves nothing behind, at whatever moment.
 func TestPlacesGivenUp(t *testing.T) {
 	enough := errors.New("enough")

@@ -86,6 +86,11 @@ const (
 	leftOpen = 2 * time.Second
 )
 
+// Begin says that commands follow that belong together and cannot wait: none
+// that can gets a place between them. It returns what says that they are over,
+// which may be called twice.
+func (l *Limit) Begin() (end func()) { return l.slots().begin() }
+
 // Run waits for a free place, starts the command in a process group of its
 // own, and returns when it has ended. Both streams go to log line by line
 // while it runs, stdout to out as well (and to out only when it is data).

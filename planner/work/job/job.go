@@ -37,6 +37,7 @@ type Job struct {
 	Trigger  string    `json:"trigger"`            // for people: "push", "comment", "review", "merge", "lock passed on", …
 	Reason   string    `json:"reason,omitempty"`   // for Refuse and Help: what to say
 	Merged   bool      `json:"merged,omitempty"`   // for Close
+	Later    bool      `json:"later,omitempty"`    // it can wait: such jobs get a part of the workers only
 	Delivery string    `json:"delivery,omitempty"` // the delivery that caused it, if one did
 	Accepted time.Time `json:"accepted"`
 
