@@ -137,6 +137,27 @@ func (s *survey) open(ctx context.Context) (failure string, err error) {
 	if s.head, err = s.Checkouts.Fetch(ctx, s.job.Repo, s.repo.CloneURL, s.repo.Branch); err != nil {
 		return "", err
 	}
+	for range 3 { // until nobody pushes meanwhile
+		if failure, err = s.checkOut(ctx); failure != "" || err != nil || s.co.Base == s.head {
+			break
+		}
+		s.head = s.co.Base
+	}
+	if failure != "" || err != nil {
+		return failure, err
+	}
+	s.set, failure = scope.Discover(s.co.Root)
+	if failure != "" {
+		return failure, nil
+	}
+	files, err := s.Checkouts.Files(ctx, s.job.Repo, s.head, owners.Paths()...)
+	s.codes = owners.Read(files)
+	return "", err
+}
+
+// checkOut puts the files of s.head into the worktree, by the rules of its own
+// weir.yaml.
+func (s *survey) checkOut(ctx context.Context) (failure string, err error) {
 	if s.cfg, failure, err = (scope.Finder{Checkouts: s.Checkouts}).BaseConfig(ctx, s.job.Repo, s.head); failure != "" || err != nil {
 		return failure, err
 	}
@@ -149,15 +170,6 @@ func (s *survey) open(ctx context.Context) (failure string, err error) {
 	if errors.As(err, &bad) {
 		return fmt.Sprintf("The submodule %s cannot be checked out: %s.", bad.Path, bad.Reason), nil
 	}
-	if err != nil {
-		return "", err
-	}
-	s.set, failure = scope.Discover(s.co.Root)
-	if failure != "" {
-		return failure, nil
-	}
-	files, err := s.Checkouts.Files(ctx, s.job.Repo, s.head, owners.Paths()...)
-	s.codes = owners.Read(files)
 	return "", err
 }
 

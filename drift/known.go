@@ -135,13 +135,14 @@ func (d *Drift) forget(ctx context.Context, fence store.Write, gone []Known) err
 
 // State of a repository's checks as a whole.
 type State struct {
-	Repo    string    `json:"repo"`
-	URL     string    `json:"url,omitempty"` // its page at GitHub
-	Commit  string    `json:"commit"`
-	At      time.Time `json:"at"`
-	Failure string    `json:"failure,omitempty"` // why its projects could not even be found, for people
-	Untold  string    `json:"untold,omitempty"`  // why there are no issues of it, likewise
-	Unheard []string  `json:"unheard,omitempty"` // who else was not told, and why, likewise
+	Repo     string    `json:"repo"`
+	URL      string    `json:"url,omitempty"` // its page at GitHub
+	Commit   string    `json:"commit"`
+	At       time.Time `json:"at"`
+	Failure  string    `json:"failure,omitempty"`  // why its projects could not even be found, for people
+	Schedule string    `json:"schedule,omitempty"` // why its own schedule cannot be read, likewise
+	Untold   string    `json:"untold,omitempty"`   // why there are no issues of it, likewise
+	Unheard  []string  `json:"unheard,omitempty"`  // who else was not told, and why, likewise
 }
 
 const statePartition = "drift-repository"

@@ -18,7 +18,7 @@ import (
 // their weir.yaml are read again for it.
 const (
 	every   = 20 * time.Second
-	reread  = 10 * time.Minute
+	reread  = 30 * time.Minute
 	reask   = time.Hour // GitHub about the default branch
 	maxRead = 50        // repositories read in one look
 )
@@ -147,11 +147,21 @@ func (d *Drift) groups(ctx context.Context, repo string, p *plan) ([]schedule.Gr
 		p.asked = time.Time{} // it may have been renamed
 		return nil, err
 	}
-	cfg, _, err := scope.Finder{Checkouts: d.Checkouts}.BaseConfig(ctx, repo, head)
+	cfg, broken, err := scope.Finder{Checkouts: d.Checkouts}.BaseConfig(ctx, repo, head)
 	if err != nil {
 		return nil, err
 	}
-	return d.groupsOf(cfg), nil
+	return d.groupsOf(cfg), d.tellBroken(ctx, repo, broken)
+}
+
+// tellBroken keeps why a repository's own schedule cannot be read, for the page:
+// without one of the server's no check would tell.
+func (d *Drift) tellBroken(ctx context.Context, repo, broken string) error {
+	state, version, err := d.state(ctx, repo)
+	if err != nil || state.Schedule == broken || version == 0 && broken == "" {
+		return err
+	}
+	return d.editState(ctx, repo, func(s *State) { s.Repo, s.Schedule = repo, broken })
 }
 
 // queueDue queues a job for each group that is due: the slot and the job are

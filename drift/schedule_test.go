@@ -176,9 +176,10 @@ func TestScheduleIsRead(t *testing.T) {
 	w.Cron = "0 3 * * *"
 	const rules = "version: 1\ndrift:\n  - dirs: [a]\n    schedule: '0 1 * * *'\n    timezone: Europe/Berlin\n  - dirs: [b]\n"
 	w.git.Commit(map[string]string{"weir.yaml": rules})
-	for _, c := range []struct{ file, want string }{
-		{rules, "[0 1 * * */Europe/Berlin 0 3 * * */ 0 3 * * */]"},
-		{"no_such_key: 1\n", "[0 3 * * */]"},
+	for _, c := range []struct{ file, want, broken string }{
+		{rules, "[0 1 * * */Europe/Berlin 0 3 * * */ 0 3 * * */]", ""},
+		{"no_such_key: 1\n", "[0 3 * * */]", "no_such_key"},
+		{rules + "# mended\n", "[0 1 * * */Europe/Berlin 0 3 * * */ 0 3 * * */]", ""},
 	} {
 		w.git.Commit(map[string]string{"weir.yaml": c.file, "d/main.tf": code(fmt.Sprint("d", len(c.file)))})
 		groups, err := w.groups(t.Context(), repo, &plan{})
@@ -191,6 +192,10 @@ func TestScheduleIsRead(t *testing.T) {
 		}
 		if fmt.Sprint(got) != c.want {
 			t.Errorf("got %v, want %s", got, c.want)
+		}
+		state, _, err := w.Drift.state(t.Context(), repo)
+		if err != nil || (state.Schedule == "") != (c.broken == "") || !strings.Contains(state.Schedule, c.broken) {
+			t.Errorf("%v, kept %q, want %q", err, state.Schedule, c.broken)
 		}
 	}
 }

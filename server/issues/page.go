@@ -34,7 +34,7 @@ func Page(ctx context.Context, s store.Store, name string) (text.Page, error) {
 		next[[2]string{slot.Repo, slot.Name}] = slot.Due
 	}
 	for _, state := range states {
-		repo := text.Repo{Name: state.Repo, Failure: state.Failure, Untold: state.Untold, Unheard: state.Unheard, Commit: state.Commit, At: state.At}
+		repo := text.Repo{Name: state.Repo, Failure: cmp.Or(state.Failure, state.Schedule), Untold: state.Untold, Unheard: state.Unheard, Commit: state.Commit, At: state.At}
 		for _, k := range known {
 			if k.Check.Repo == state.Repo {
 				repo.Projects = append(repo.Projects, row(k, state, next[[2]string{state.Repo, k.Group}]))
