@@ -217,9 +217,21 @@ func (s *survey) adopt(ctx context.Context, p project.Project) (*finding.Branch,
 // otherwise is what is left to do about what no code can say.
 const otherwise = "What is not in it can be edited by hand where a line is named, put back with `weir drift revert`, or left for a while with `weir drift accept ADDRESS`."
 
+// maxList bounds a list in bytes: two of them fit into what GitHub takes of a
+// comment or of a body.
+const maxList = 24_000
+
 func list(items []string) string {
 	if len(items) == 0 {
 		return "- nothing"
 	}
-	return "- " + strings.Join(items, "\n- ")
+	var b strings.Builder
+	for i, item := range items {
+		if b.Len()+len(item) > maxList {
+			fmt.Fprintf(&b, "- and %d more\n", len(items)-i)
+			break
+		}
+		b.WriteString("- " + item + "\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

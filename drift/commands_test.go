@@ -198,6 +198,17 @@ func TestAdoptNothing(t *testing.T) {
 	}
 }
 
+// TestList holds that an answer fits into a comment, whatever there is to say.
+func TestList(t *testing.T) {
+	got := list(slices.Repeat([]string{strings.Repeat("ü", 1000)}, 100))
+	if len(got) > maxList+100 || !strings.HasSuffix(got, "\n- and 89 more") {
+		t.Errorf("%d bytes, %q", len(got), got[len(got)-40:])
+	}
+	if got := list([]string{"a", "b\n"}); got != "- a\n- b\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestImport holds that an id reaches the code and what is said of it.
 func TestImport(t *testing.T) {
 	missing := &terraform.Plan{Version: "1.9.0", Summary: tfplan.Summary{

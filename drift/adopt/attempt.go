@@ -219,7 +219,7 @@ func fill(units []*unit, with *terraform.Plan) (again bool) {
 // or something else than was edited differs from the plan before.
 func (a *attempt) spoilt(with *terraform.Plan, failure string, units []*unit, made edit.Result) string {
 	if failure != "" {
-		return "with this edit Terraform says:\n\n" + indented(Fence("", failure))
+		return "with this edit Terraform says:\n\n" + indented(Fence("", cut(failure)))
 	}
 	if with.Summary.Cut {
 		return "the plan has more changes than can be looked at"
@@ -246,6 +246,15 @@ func (a *attempt) spoilt(with *terraform.Plan, failure string, units []*unit, ma
 		}
 	}
 	return ""
+}
+
+// cut shortens what Terraform says: the first of it is why.
+func cut(text string) string {
+	const most = 3000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // left says what a plan would still do to a unit, "" for what is wanted.
