@@ -101,7 +101,7 @@ type Drift struct {
 	Role        string   `yaml:"attribution_role" desc:"ARN of a role to take for resources of other accounts; {account} in it stands for theirs"`
 	Own         []string `yaml:"attribution_own" desc:"patterns of ARNs that terraform changes resources with, where that is not the server's own: they are left out"`
 	EnvPrefix   string   `yaml:"env_prefix" default:"DRIFT_" desc:"drift checks see the server's variables that begin so, without this beginning, in place of those of that name: read-only credentials, such as DRIFT_AWS_PROFILE"`
-	Notify      []Notify `yaml:"notify" desc:"who is told of drift beside the issues: name, format (slack or json), url or url_file, secret or secret_file, severity, repos of each; see docs/drift.md. Only in the file"`
+	Notify      []Notify `yaml:"notify" desc:"who is told of drift beside the issues: name, format (slack or json), url or url_file, secret or secret_file, severity, repos of each; see docs/notices.md. Only in the file"`
 }
 
 // Notify is a place that is told of drift beside the issues.
