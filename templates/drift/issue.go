@@ -132,6 +132,7 @@ func Body(p Project) string {
 	line("%s\n", markdown.Fence("", strings.Join([]string{
 		p.command("revert") + "   # set what is deployed back to the code",
 		p.command("adopt") + "    # change the code to what is deployed",
+		p.command("adopt") + " 'ADDRESS=ID'   # import what exists and the state does not have",
 		p.command("accept") + " --owner NAME --reason \"WHY\" --until YYYY-MM-DD   # leave it, until then",
 		p.command("check") + "    # look again now",
 	}, "\n")))
