@@ -18,6 +18,7 @@ import (
 	"weir/planner/scope"
 	"weir/planner/terraform"
 	"weir/planner/work"
+	"weir/templates/markdown"
 )
 
 // People is what commands need of GitHub: who writes them, and what comes of
@@ -149,7 +150,7 @@ func (s *survey) accept(ctx context.Context, p project.Project) (*finding.Branch
 	after, err := rules.Accept(before[project.File], p.Dir, hide)
 	if byHand := (*rules.ByHandError)(nil); errors.As(err, &byHand) {
 		return nil, fmt.Sprintf("The rule cannot be added: %s line %d, %s. Make a pull request with these lines added there:\n\n%s",
-			project.File, byHand.Line, byHand.Why, adopt.Fence("yaml", byHand.Add)), nil
+			project.File, byHand.Line, byHand.Why, markdown.Fence("yaml", byHand.Add)), nil
 	}
 	if err != nil {
 		return nil, sentence("The rule cannot be added: " + err.Error()), nil //nolint:nilerr // what is wrong with the file is told
@@ -189,7 +190,7 @@ func (s *survey) adopt(ctx context.Context, p project.Project) (*finding.Branch,
 	case err != nil:
 		return nil, "", err
 	case failure != "":
-		return nil, "The project cannot be planned as it is, so nothing can be said of it:\n\n" + adopt.Fence("", failure), nil
+		return nil, "The project cannot be planned as it is, so nothing can be said of it:\n\n" + markdown.Fence("", failure), nil
 	case made.Gone:
 		if err := s.ask(ctx, s.job.Repo, work.Command{Project: p.ID()}, "comment", "drift-"+s.job.ID); err != nil {
 			return nil, "", err

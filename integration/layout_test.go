@@ -61,8 +61,8 @@ var layout = map[string][]string{
 	"planner/artifact/...":  {"planner/artifact/..."},
 	"planner/work/...":      {"store", "planner/work/..."},
 
-	"drift":                  {"planner/...", "locks", "store", "drift/..."},
-	"drift/adopt":            {"drift/finding", "planner/project/edit", "planner/terraform"},
+	"drift":                  {"planner/...", "locks", "store", "drift/...", "templates/markdown"},
+	"drift/adopt":            {"drift/finding", "planner/project/edit", "planner/terraform", "templates/markdown"},
 	"drift/evidence":         {"drift/kind", "planner/...", "store"},
 	"drift/finding":          {},
 	"drift/kind":             {"drift/finding", "planner/terraform/plan"},

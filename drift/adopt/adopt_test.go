@@ -51,8 +51,8 @@ func TestRefused(t *testing.T) {
 		before, after *terraform.Plan
 		want          string
 	}{
-		"import before 1.5":                      {ids, changes("1.4.6", create), nil, "import blocks need Terraform 1.5 or later, and this is 1.4.6"},
-		"removed before 1.7":                     {forget, changes("1.6.0-beta1", gone), nil, "removed blocks need Terraform 1.7 or later, and this is 1.6.0-beta1"},
+		"import before 1.5":                      {ids, changes("1.4.6", create), nil, "import blocks need Terraform 1.5 or later, and this is `1.4.6`"},
+		"removed before 1.7":                     {forget, changes("1.6.0-beta1", gone), nil, "removed blocks need Terraform 1.7 or later, and this is `1.6.0-beta1`"},
 		"the state has the one that was deleted": {ids, changes("1.9.0", create), changes("1.9.0", create), "If its state still has one that is gone, that has to go first"},
 		"an import that destroys": {
 			ids, changes("1.9.0", create), changes("1.9.0", terraform.Change{Address: "x.y", Importing: "1", Action: terraform.Delete}), "with this id a plan would delete it",
@@ -168,24 +168,6 @@ func TestHalvesProperty(t *testing.T) {
 			t.Fatalf("done %q:\n%s", r.Done, text)
 		}
 	})
-}
-
-// TestWords shows names and texts that somebody chose.
-func TestWords(t *testing.T) {
-	for got, want := range map[string]string{
-		Code("a.b[\"c\"]"):               "`a.b[\"c\"]`",
-		Code("a`b``c"):                   "```a`b``c```",
-		Code("`a`"):                      "`` `a` ``",
-		Code("a\n# b\u202e"):             "`a # b`",
-		Code(" "):                        "(empty)",
-		Fence("", "a\n```\n@b\n"):        "````\na\n```\n@b\n````",
-		sentence("*a* [b](c) @d #1"):     "\\*a\\* \\[b\\](c) @\u200bd #\u200b1",
-		sentence("a_b _c_ <!-- `d` -->"): "a_b _c\\_ \\<!-- \\`d\\` --\\>",
-	} {
-		if got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
 }
 
 // TestTryOutRestores holds that the files are as before, whatever fails.

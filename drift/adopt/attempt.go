@@ -13,6 +13,7 @@ import (
 
 	"weir/planner/project/edit"
 	"weir/planner/terraform"
+	"weir/templates/markdown"
 )
 
 // attempt finds the units whose edits can be made.
@@ -187,9 +188,9 @@ func told(u *unit, made edit.Result) string {
 		if !slices.Contains(of, n.Address) {
 			continue
 		}
-		why := sentence(n.Why)
+		why := markdown.Text(n.Why)
 		if n.Attribute != "" {
-			why = "Its " + Code(n.Attribute) + " cannot be written: " + why
+			why = "Its " + markdown.Code(n.Attribute) + " cannot be written: " + why
 		}
 		if !slices.Contains(all, why) {
 			all = append(all, why)
@@ -219,7 +220,7 @@ func fill(units []*unit, with *terraform.Plan) (again bool) {
 // or something else than was edited differs from the plan before.
 func (a *attempt) spoilt(with *terraform.Plan, failure string, units []*unit, made edit.Result) string {
 	if failure != "" {
-		return "with this edit Terraform says:\n\n" + indented(Fence("", cut(failure)))
+		return "with this edit Terraform says:\n\n" + indented(markdown.Fence("", cut(failure)))
 	}
 	if with.Summary.Cut {
 		return "the plan has more changes than can be looked at"
@@ -242,7 +243,7 @@ func (a *attempt) spoilt(with *terraform.Plan, failure string, units []*unit, ma
 		before := change(a.first, c.Address)
 		worse := c.Action == terraform.Delete || c.Action == terraform.Replace || c.Action == terraform.Forget
 		if before == nil || before.Action == terraform.NoOp || worse && before.Action != c.Action {
-			return fmt.Sprintf("with this edit a plan would %s %s, too", c.Action, Code(c.Address))
+			return fmt.Sprintf("with this edit a plan would %s %s, too", c.Action, markdown.Code(c.Address))
 		}
 	}
 	return ""
@@ -286,7 +287,7 @@ func forced(c *terraform.Change) string {
 	var names []string
 	for _, attr := range c.Attributes {
 		if attr.ForcesReplace {
-			names = append(names, Code(attr.Name))
+			names = append(names, markdown.Code(attr.Name))
 		}
 	}
 	if names == nil {
@@ -297,13 +298,13 @@ func forced(c *terraform.Change) string {
 
 // byHand is what a person can do who wants an import all the same.
 func byHand(one edit.Import) string {
-	return "To have that, make a pull request with this block:\n\n" + indented(Fence("terraform", edit.ImportBlock(one)))
+	return "To have that, make a pull request with this block:\n\n" + indented(markdown.Fence("terraform", edit.ImportBlock(one)))
 }
 
 // item is one of a list: what is said of an address, in sentences.
 func item(address string, says ...string) string {
 	says = slices.DeleteFunc(says, func(s string) bool { return s == "" })
-	text := Code(address) + ": " + strings.Join(says, ". ")
+	text := markdown.Code(address) + ": " + strings.Join(says, ". ")
 	if !strings.HasSuffix(text, "`\n") && !strings.HasSuffix(text, "?") {
 		text += "."
 	}

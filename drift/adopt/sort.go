@@ -9,6 +9,7 @@ import (
 	"weir/drift/finding"
 	"weir/planner/project/edit"
 	"weir/planner/terraform"
+	"weir/templates/markdown"
 )
 
 // unit is what is done together or not at all: the edits of one resource, with
@@ -26,7 +27,7 @@ type unit struct {
 func (u *unit) did() []string {
 	var all []string
 	for _, address := range u.addresses() {
-		item := Code(address)
+		item := markdown.Code(address)
 		switch {
 		case slices.Contains(u.wanted.Forget, address):
 			item += ", which Terraform lets go of; it is not destroyed"
@@ -34,7 +35,7 @@ func (u *unit) did() []string {
 			item += ", which is gone, and so is its block"
 		}
 		if i := u.imported(address); i != nil {
-			item += ", imported as " + Code(i.ID)
+			item += ", imported as " + markdown.Code(i.ID)
 			if u.filled {
 				item += ", with what is deployed written into its block"
 			}
@@ -146,9 +147,9 @@ func (s *sorter) sort() error {
 }
 
 func (s *sorter) refuse(address, attribute, why string) {
-	item := Code(address)
+	item := markdown.Code(address)
 	if attribute != "" {
-		item += " " + Code(attribute)
+		item += " " + markdown.Code(attribute)
 	}
 	if item += ": " + why + "."; !slices.Contains(s.not, item) {
 		s.not = append(s.not, item)
@@ -223,7 +224,7 @@ func ifItExists(address string) string {
 
 // command is the one that adopts an address, as a person would write it.
 func command(address string) string {
-	return Code("weir drift adopt '" + strings.ReplaceAll(address, "'", `'\''`) + "'")
+	return markdown.Code("weir drift adopt '" + strings.ReplaceAll(address, "'", `'\''`) + "'")
 }
 
 // values adds what is deployed of an attribute, or of all of a resource.
@@ -248,7 +249,7 @@ func (s *sorter) values(f finding.Finding, c *terraform.Change) {
 	default:
 		why := ""
 		if c.Reason != "" {
-			why = " (" + sentence(c.Reason) + ")"
+			why = " (" + markdown.Text(c.Reason) + ")"
 		}
 		s.refuse(f.Address, "", fmt.Sprintf("a plan would %s it for no value that the code could say%s; `weir drift revert` does that", c.Action, why))
 	}
@@ -261,14 +262,14 @@ func (s *sorter) forget(address string) {
 		return
 	}
 	if !s.since(7) {
-		s.refuse(address, "", "removed blocks need Terraform 1.7 or later, and this is "+sentence(s.plan.Version))
+		s.refuse(address, "", "removed blocks need Terraform 1.7 or later, and this is "+markdown.Code(s.plan.Version))
 		return
 	}
 	u := s.unit(address)
 	for _, c := range s.plan.Summary.Changes { // one block lets go of all instances
 		if edit.Bare(c.Address) == u.name && c.Action == terraform.Delete && !slices.Contains(s.Addresses, c.Address) {
 			s.units = slices.DeleteFunc(s.units, func(o *unit) bool { return o == u })
-			s.refuse(address, "", "a removed block lets go of all instances of a resource, and "+Code(c.Address)+" would be destroyed too: name that as well, or neither")
+			s.refuse(address, "", "a removed block lets go of all instances of a resource, and "+markdown.Code(c.Address)+" would be destroyed too: name that as well, or neither")
 			return
 		}
 	}
@@ -284,11 +285,11 @@ func (s *sorter) imports(one edit.Import) error {
 	c := change(s.plan, one.Address)
 	switch {
 	case !s.since(5):
-		s.refuse(one.Address, "", "import blocks need Terraform 1.5 or later, and this is "+sentence(s.plan.Version))
+		s.refuse(one.Address, "", "import blocks need Terraform 1.5 or later, and this is "+markdown.Code(s.plan.Version))
 	case c != nil && c.Importing == one.ID:
 		s.refuse(one.Address, "", "the code imports it already; an apply does that, such as that of `weir drift revert`")
 	case missing != "":
-		s.refuse(one.Address, "", sentence(missing))
+		s.refuse(one.Address, "", markdown.Text(missing))
 	case c != nil && (c.Action == terraform.Create || c.Importing != ""):
 		u := s.unit(one.Address)
 		u.wanted.Import = append(u.wanted.Import, one)
