@@ -50,7 +50,10 @@ func TestClocksGoBack(t *testing.T) {
 	files := three()
 	files["weir.yaml"] = "version: 1\ndrift:\n  - {dirs: [a, b], schedule: \"30 2 * * *\", timezone: Europe/Berlin}\n"
 	n := newServers(t, files)
-	day := func(hour, minute int) time.Time { return time.Date(2000, time.October, 29, hour, minute, 0, 0, time.UTC) }
+
+	day := func(hour, minute int) time.Time {
+		return time.Date(2000, time.October, 29, hour, minute, 0, 0, time.UTC)
+	}
 	n.inside(func(t *testing.T) {
 		until(day(0, 0)) // half past two in summer time is half past midnight, in winter time half past one
 		run := func(ctx context.Context, d *Drift) { d.Run(ctx) }
