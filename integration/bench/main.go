@@ -69,13 +69,13 @@ var (
 		rounds: 3, projects: 50, calls: []int{1, 10, 50}, files: 20_000, load: 30 * time.Second, rate: 200,
 		starts: 11, records: 10_000, limits: []int{1, 3}, idle: 10 * time.Second, resources: 1200, plans: 40, rest: 3 * time.Minute,
 		locks: 11, jobs: 240, job: 100 * time.Millisecond, lease: 14 * time.Second, long: true,
-		night: 500, atOnce: []int{1, 2}, held: 20, many: 50, samples: 10, sizes: []int{1, 10},
+		night: 500, atOnce: []int{1, 2}, held: 40, many: 50, samples: 10, sizes: []int{1, 10},
 	}
 	short = size{
 		rounds: 1, projects: 50, calls: []int{1, 10, 50}, files: 20_000, load: 5 * time.Second, rate: 200,
 		starts: 3, records: 10_000, limits: []int{1, 3}, idle: 3 * time.Second, resources: 1200, plans: 5, rest: 10 * time.Second,
 		locks: 5, jobs: 120, job: 100 * time.Millisecond, lease: 14 * time.Second, long: true,
-		night: 100, atOnce: []int{1, 2}, held: 20, many: 50, samples: 3, sizes: []int{1, 10},
+		night: 100, atOnce: []int{1, 2}, held: 40, many: 50, samples: 3, sizes: []int{1, 10},
 	}
 )
 

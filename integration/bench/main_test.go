@@ -142,7 +142,7 @@ func tiny(t *testing.T) (*bench, *strings.Builder) {
 		size: size{
 			rounds: 1, projects: 2, calls: []int{1, 2}, files: 20, load: 500 * time.Millisecond, rate: 20,
 			starts: 1, records: 60, limits: []int{2}, idle: 10 * time.Millisecond, resources: 20, plans: 2, rest: 10 * time.Millisecond,
-			locks: 1, jobs: 12, job: time.Millisecond, lease: time.Second, night: 4, atOnce: []int{1}, held: 3, samples: 1, sizes: []int{1, 2},
+			locks: 1, jobs: 12, job: time.Millisecond, lease: time.Second, night: 4, atOnce: []int{1}, held: 34, samples: 1, sizes: []int{1, 2},
 		},
 		serve: []string{self, "server"}, environ: []string{serveEnv + "=1"}, terraform: terraform, dir: t.TempDir(), log: &log,
 	}, &log

@@ -18,7 +18,7 @@ const maxMessage = 10 << 10
 
 var (
 	escapes    = regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]")
-	box        = regexp.MustCompile(`(?m)^[ \t]*[╷╵│][ \t]?|[ \t]+$`)
+	box        = regexp.MustCompile(`(?m)^([ \t]*)[╷╵│][ \t]?|[ \t]+$`)
 	blankLines = regexp.MustCompile(`\n{3,}`)
 	// What terraform prints while it works, and what it says of weir's own flags.
 	progress   = regexp.MustCompile(`(?m)^.*: (Refreshing state\.\.\.|Reading\.\.\.|Still reading\.\.\.|Read complete after|Preparing import\.\.\.|Refreshing\.\.\.|Still refreshing\.\.\.|Refresh complete after|Opening\.\.\.|Opening complete after|Closing\.\.\.|Closing complete after).*\n|^(Acquiring|Releasing) state lock\..*\n`)
@@ -76,7 +76,7 @@ func (r *Runner) trouble(stage string, err error) *Failure {
 func (p *project) clean(text string) string {
 	text = escapes.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-	text = box.ReplaceAllString(text, "")
+	text = box.ReplaceAllString(text, "$1")
 	text = p.secrets.Replace(text)
 	pairs := []string{p.target.DataDir, ".terraform"}
 	for _, root := range []string{p.target.Root, p.source.Root} {
