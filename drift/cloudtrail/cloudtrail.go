@@ -39,9 +39,11 @@ import (
 )
 
 const (
-	// history is how far back events can be looked up: "Looking up recent
-	// management events", AWS CloudTrail User Guide.
+	// history is how far back events can be looked up: LookupEvents, AWS
+	// CloudTrail API Reference. What is asked is a little less, since a time
+	// outside of it is refused and a question may wait for its turn.
 	history = 90 * 24 * time.Hour
+	margin  = 10 * time.Minute
 	// patience is how long one question may take unless Options say otherwise.
 	patience = time.Minute
 	// maxLookups is how many names of one resource are asked for.
@@ -146,8 +148,8 @@ func (t *Trail) Who(ctx context.Context, q Question) Answers {
 	if q.Until.IsZero() || q.Until.After(now) {
 		q.Until = now
 	}
-	w := window{from: q.Since, to: q.Until, whole: true}
-	if oldest := now.Add(-history); w.from.Before(oldest) {
+	w := window{applied: q.Since, from: q.Since, to: q.Until, whole: true}
+	if oldest := now.Add(margin - history); w.from.Before(oldest) {
 		w.from, w.whole = oldest, false
 	}
 
@@ -157,10 +159,13 @@ func (t *Trail) Who(ctx context.Context, q Question) Answers {
 			continue
 		}
 		by, why := finding.By{}, ""
-		if r, ok := q.Resources[f.Address]; ok && len(r.names()) > 0 {
-			by, why = t.one(ctx, f, q.place(r, t.cfg.Region), w, &answers)
-		} else {
+		switch r, ok := q.Resources[f.Address]; {
+		case !ok || len(r.names()) == 0:
 			why = "The state has no name for it that CloudTrail knows."
+		case !w.from.Before(w.to): // CloudTrail takes no such time
+			why = "It was applied while weir looked; the next check asks who has changed it since."
+		default:
+			by, why = t.one(ctx, f, q.place(r, t.cfg.Region), w, &answers)
 		}
 		if why != "" {
 			answers.Unknown[f.Key()] = why
@@ -208,19 +213,29 @@ func (t *Trail) one(ctx context.Context, f finding.Finding, r Resource, w window
 	case failed != "":
 		return finding.By{}, failed
 	}
-	why := fmt.Sprintf("CloudTrail in %s has no event since %s that explains it", r.Region, w.from.UTC().Format("2006-01-02 15:04 UTC"))
+	return finding.By{}, w.nothing(r.Region, len(events) > 0)
+}
+
+// nothing says that no event explains a finding, and what may be the reason.
+func (w window) nothing(region string, others bool) string {
+	why := fmt.Sprintf("CloudTrail in %s has no event since %s that explains it", region, w.from.UTC().Format("2006-01-02 15:04 UTC"))
 	switch {
-	case !w.whole && len(events) > 0:
+	case !w.applied.IsZero() && w.applied.Before(w.from):
+		why += ", and remembers no more than 90 days: it was applied before, on " + w.applied.UTC().Format("2006-01-02")
+	case w.applied.IsZero():
+		why += ", and remembers no more than 90 days: when it was last applied weir does not know"
+	case !w.whole && others:
 		why += ", but not all of its events could be read"
 	case time.Since(w.to) < late:
 		why += ", but events show up there some minutes late"
 	}
-	return finding.By{}, why + "."
+	return why + "."
 }
 
 // window is a stretch of time; whole says that it holds all since the last
-// apply.
+// apply, which is zero where it is not known.
 type window struct {
+	applied  time.Time
 	from, to time.Time
 	whole    bool
 }

@@ -209,6 +209,13 @@ func TestTrouble(t *testing.T) {
 			"CloudTrail in eu-west-1 of account 111122223333 could not be asked (InvalidLookupAttributesException).", false, 1,
 		},
 		{
+			"a key that is not one any more", func(int, request) (int, any) {
+				return http.StatusBadRequest, map[string]any{"__type": "UnrecognizedClientException", "message": "The security token included in the request is invalid."}
+			},
+			Options{},
+			"AWS does not take weir's credentials to ask CloudTrail in eu-west-1 of account 111122223333 (UnrecognizedClientException).", true, 1,
+		},
+		{
 			"no answer in time", func(_ int, _ request) (int, any) {
 				return http.StatusBadRequest, map[string]any{"__type": "ThrottlingException", "message": "Rate exceeded"}
 			},
@@ -259,6 +266,10 @@ func TestOtherAccounts(t *testing.T) {
 	if diff := cmp.Diff([]string{"weir could not take the role arn:aws:iam::444455556666:role/weir-audit to ask CloudTrail in eu-west-1 of account 444455556666."}, got.Trouble); diff != "" {
 		t.Errorf("trouble (-want +got):\n%s", diff)
 	}
+	denied.accounts["444455556666"].cfg.Credentials = nil // who was denied is not to ask again
+	if again := denied.Who(t.Context(), about(ingress(), r)); len(again.Trouble) != 1 {
+		t.Errorf("then %+v", again)
+	}
 }
 
 // caller is a weir that knows itself.
@@ -300,6 +311,35 @@ func TestHalfAnAnswer(t *testing.T) {
 	got := trail(t, f, Options{}).Who(t.Context(), about)
 	if by := got.By[about.Findings[0].Key()]; by.Sure != "likely" || len(got.Trouble) != 1 || len(got.Unknown) != 0 {
 		t.Errorf("answers %+v", got)
+	}
+}
+
+// What cannot be answered says so, and what CloudTrail would refuse is not
+// asked.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	q := about(ingress(), group())
+	old, hour := time.Now().Add(-100*24*time.Hour), ago(time.Hour)
+	for _, c := range []struct {
+		name         string
+		since, until time.Time
+		want         string
+		asked        int
+	}{
+		{"before the history begins", old, time.Time{}, ", and remembers no more than 90 days: it was applied before, on " + old.UTC().Format("2006-01-02") + ".", 1},
+		{"never applied by weir", time.Time{}, time.Time{}, ", and remembers no more than 90 days: when it was last applied weir does not know.", 1},
+		{"a moment ago", ago(time.Hour), time.Time{}, ", but events show up there some minutes late.", 1},
+		{"long looked at", ago(10 * time.Hour), ago(9 * time.Hour), " that explains it.", 1},
+		{"while weir looked", hour, hour, "It was applied while weir looked; the next check asks who has changed it since.", 0},
+		{"after weir looked", ago(time.Hour), ago(2 * time.Hour), "It was applied while weir looked; the next check asks who has changed it since.", 0},
+	} {
+		q.Since, q.Until = c.since, c.until
+		f.asked = nil
+		got := trail(t, f, Options{}).Who(t.Context(), q)
+		if why := got.Unknown[ingress().Key()]; !strings.HasSuffix(why, c.want) || len(f.asked) != c.asked {
+			t.Errorf("%s: %q after %d requests, want %q after %d", c.name, why, len(f.asked), c.want, c.asked)
+		}
 	}
 }
 

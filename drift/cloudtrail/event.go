@@ -238,6 +238,7 @@ func (r record) how() string {
 		return "cli"
 	case isTrue(r.FromConsole), r.EventType == "AwsConsoleAction",
 		has("console.amazonaws.com", "signin.amazonaws.com", "s3console", "aws internal", "mozilla/"),
+		strings.HasPrefix(agent, "console.") && strings.HasSuffix(agent, ".amazonaws.com"), // one of a service, as console.ec2.amazonaws.com
 		strings.Contains(agent, "console") && strings.Contains(agent, "aws-internal/"):
 		return "console"
 	default:

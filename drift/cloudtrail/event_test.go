@@ -53,6 +53,7 @@ func TestWhoAndHow(t *testing.T) {
 		{"the console's shell", `{"userIdentity": {"type": "IAMUser", "userName": "carol"}, "userAgent": "aws-cli/2.31.6 exec-env/CloudShell", "sessionCredentialFromConsole": "true"}`, "user carol", "cli"},
 		{"a user without a name", `{"userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::1:user/ops/carol"}, "userAgent": "signin.amazonaws.com"}`, "user carol", "console"},
 		{"the old console of S3", `{"userIdentity": {"type": "IAMUser", "userName": "carol"}, "userAgent": "[S3Console/0.4, aws-internal/3 aws-sdk-java/1.11.1030 Linux/5.4]"}`, "user carol", "console"},
+		{"the console of a service", `{"userIdentity": {"type": "IAMUser", "userName": "carol"}, "userAgent": "console.ec2.amazonaws.com"}`, "user carol", "console"},
 		{"the console says it itself", `{"userIdentity": {"type": "IAMUser", "userName": "carol", "invokedBy": "AWS Internal"}, "userAgent": "AWS Internal", "sessionCredentialFromConsole": true}`, "user carol", "console"},
 		{"a source identity", `{"userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/admin/x1", "sessionContext": {"sourceIdentity": "erin", "sessionIssuer": {"userName": "admin"}}}, "userAgent": "aws-sdk-go-v2/1.39.2"}`, "erin as role admin", "sdk"},
 		{"a service for itself", `{"userIdentity": {"type": "AWSService", "invokedBy": "rds.amazonaws.com"}, "userAgent": "rds.amazonaws.com"}`, "rds.amazonaws.com", "service"},

@@ -24,9 +24,11 @@ const (
 	attempts    = 3
 	attemptTime = 10 * time.Second
 	// grudge is for how long nothing is asked where weir was denied, sulk for
-	// how long where there was no answer.
+	// how long where there was no answer, and rest where it was too much: else
+	// every finding of a check would wait for the same.
 	grudge = 15 * time.Minute
 	sulk   = 2 * time.Minute
+	rest   = 30 * time.Second
 	// fresh is how long what was read answers for what came after, too.
 	fresh = 5 * time.Minute
 	// maxCached is how many answers are kept.
@@ -42,8 +44,14 @@ type found struct {
 // events returns the events of a time that name something, from the cache if it
 // was asked a moment ago.
 func (t *Trail) events(ctx context.Context, where place, name string, w window) (found, error) {
+	if err := t.grudge(where); err != nil {
+		return found{}, err
+	}
 	a, where, err := t.access(ctx, where)
 	if err != nil {
+		if ctx.Err() == nil {
+			t.remember(where, err)
+		}
 		return found{}, err
 	}
 	key := lookup{where, name}
@@ -130,6 +138,7 @@ func (t *Trail) page(ctx context.Context, client *cloudtrail.Client, where place
 var (
 	throttling = []string{"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
 	denials    = []string{"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized", "OptInRequired"}
+	strangers  = []string{"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "ExpiredTokenException", "ExpiredToken", "RequestExpired", "MissingAuthenticationToken", "MissingAuthenticationTokenException"}
 )
 
 func code(err error) string {
@@ -142,6 +151,7 @@ func code(err error) string {
 
 func throttled(err error) bool { return slices.Contains(throttling, code(err)) }
 func refused(err error) bool   { return slices.Contains(denials, code(err)) }
+func unknown(err error) bool   { return slices.Contains(strangers, code(err)) }
 
 // passing reports whether the same request may succeed a moment later: AWS
 // failed, or the way to it did.
@@ -192,6 +202,8 @@ func words(err error) (sentence string, mend bool) {
 			who += " (" + failed.caller + ")"
 		}
 		return fmt.Sprintf("%s need the permission cloudtrail:LookupEvents to ask %s.", who, where), true
+	case unknown(err):
+		return fmt.Sprintf("AWS does not take weir's credentials to ask %s (%s).", where, code(err)), true
 	case errors.Is(err, errBusy), throttled(err):
 		return where + " is asked too often at the moment; the next check asks again.", false
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -221,9 +233,13 @@ func (t *Trail) grudge(where place) error {
 func (t *Trail) remember(where place, err error) {
 	var long time.Duration
 	switch {
+	case errors.Is(err, errBusy): // it has not waited either
+		return
 	case refused(err):
 		long = grudge
-	case !throttled(err) && passing(err) && !errors.Is(err, errBusy):
+	case throttled(err):
+		long = rest
+	case passing(err), unknown(err), errors.Is(err, errNoCredentials):
 		long = sulk
 	default:
 		return

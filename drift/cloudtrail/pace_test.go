@@ -131,10 +131,19 @@ func TestThrottled(t *testing.T) {
 		}
 
 		f = &fake{fail: throttle}
-		got := inside(f, Options{}).Who(t.Context(), about(ingress(), group()))
+		tr := inside(f, Options{})
+		got := tr.Who(t.Context(), about(ingress(), group()))
 		want := "CloudTrail in eu-west-1 of account 111122223333 is asked too often at the moment; the next check asks again."
 		if why := got.Unknown[ingress().Key()]; why != want || len(f.requests()) != attempts || got.Trouble != nil {
 			t.Errorf("%d requests, %+v", len(f.requests()), got)
+		}
+		// It is left alone for a while, by the other findings, too.
+		if tr.Who(t.Context(), about(ingress(), group())); len(f.requests()) != attempts {
+			t.Errorf("asked %d times, want %d", len(f.requests()), attempts)
+		}
+		time.Sleep(rest) //nolint:forbidigo // a bubble's time
+		if tr.Who(t.Context(), about(ingress(), group())); len(f.requests()) != 2*attempts {
+			t.Errorf("then %d times, want %d", len(f.requests()), 2*attempts)
 		}
 	})
 }
