@@ -29,7 +29,7 @@ type trail struct {
 
 // trailEvent is an event as LookupEvents sends it.
 type trailEvent struct {
-	EventId, EventName, EventSource, ReadOnly string //nolint:revive // AWS's spelling
+	EventId, EventName, EventSource, ReadOnly string
 	EventTime                                 float64
 	Resources                                 []struct{ ResourceType, ResourceName string }
 	CloudTrailEvent                           string
