@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 
@@ -18,26 +19,32 @@ import (
 // module calls ask for now. What cannot be found out is left nil, which is no
 // error: an error is that of ctx.
 func (g Gatherer) touched(ctx context.Context, at Place, tip string, p project.Project, commits []checkout.Commit, touches []kind.Touch) (map[string]string, error) {
-	now, ok := g.code(ctx, at, tip, p)
+	names, ok := g.names(ctx, at, tip, p)
 	if !ok {
 		return nil, context.Cause(ctx)
 	}
+	reads := func(name string) bool { return !blocks.Reads(p, name) }
+	wanted := map[string][]string{tip: names}
+	for _, c := range commits {
+		if some := slices.DeleteFunc(slices.Clone(c.Files), reads); c.Parent != "" && len(some) > 0 {
+			wanted[c.Parent] = append(wanted[c.Parent], some...)
+		}
+	}
+	files, err := g.Checkouts.FilesAt(ctx, at.Repo, wanted)
+	if err != nil {
+		g.Log.Warn("cannot read what commits changed", "repo", at.Repo, "project", p.ID(), "commit", tip, "err", err)
+		return nil, context.Cause(ctx)
+	}
 	var r blocks.Reader
+	now := files[tip]
 	modules := r.Versions(p, now)
 	for i, c := range commits {
-		reads := slices.DeleteFunc(slices.Clone(c.Files), func(name string) bool { return !blocks.Reads(p, name) })
-		before := map[string][]byte{}
-		if c.Parent != "" && len(reads) > 0 {
-			var err error
-			if before, err = g.Checkouts.Files(ctx, at.Repo, c.Parent, reads...); err != nil {
-				g.Log.Warn("cannot read what commits changed", "repo", at.Repo, "project", p.ID(), "commit", c.ID, "err", err)
-				return modules, context.Cause(ctx)
-			}
-		}
+		before := files[c.Parent]
 		touches[i].Blocks = r.Changed(blocks.Change{Project: p, Files: c.Files, Before: before, After: now})
 		// No commit between this one and the next of the list changed the
 		// project, so that what was before is what that one came to.
-		for _, name := range reads {
+		now = maps.Clone(now)
+		for _, name := range slices.DeleteFunc(slices.Clone(c.Files), reads) {
 			if data, existed := before[name]; existed {
 				now[name] = data
 			} else {
@@ -48,10 +55,10 @@ func (g Gatherer) touched(ctx context.Context, at Place, tip string, p project.P
 	return modules, context.Cause(ctx)
 }
 
-// code reads the files of a project that blocks are found in, as they stand in
-// tip. It reports false where that is not possible, or where one of them is
-// a symbolic link: what that shows may change without it.
-func (g Gatherer) code(ctx context.Context, at Place, tip string, p project.Project) (map[string][]byte, bool) {
+// names are the files of a project that blocks are found in, as they stand in
+// tip. It reports false where that is not possible, or where one of them is a
+// symbolic link: what that shows may change without it.
+func (g Gatherer) names(ctx context.Context, at Place, tip string, p project.Project) ([]string, bool) {
 	names, err := g.Checkouts.List(ctx, at.Repo, tip, filesOf(p)...)
 	if err != nil {
 		g.Log.Warn("cannot list the code", "repo", at.Repo, "project", p.ID(), "err", err)
@@ -69,10 +76,5 @@ func (g Gatherer) code(ctx context.Context, at Place, tip string, p project.Proj
 			return nil, false
 		}
 	}
-	files, err := g.Checkouts.Files(ctx, at.Repo, tip, names...)
-	if err != nil {
-		g.Log.Warn("cannot read the code", "repo", at.Repo, "project", p.ID(), "err", err)
-		return nil, false
-	}
-	return files, true
+	return names, true
 }

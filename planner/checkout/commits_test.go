@@ -1,6 +1,8 @@
 package checkout
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +15,8 @@ func TestCommitsOfPaths(t *testing.T) {
 	second := u.commit("main", first, tree{"envs/prod/main.tf": "2", "README": "2"})
 	third := u.commit("main", second, tree{"envs/prod-eu/main.tf": "3"})
 	last := u.commit("main", third, tree{"modules/[a]/x.tf": "4"})
+	hostile := []string{"\n:100644 x", strings.Repeat("a", 40), strings.Repeat("b", 40) + " " + strings.Repeat("c", 40)}
+	odd := u.commit("main", last, tree{"odd/" + hostile[0]: "5", hostile[1]: "5", hostile[2]: "5"})
 	r := newRepos(t, "")
 	if _, err := r.Fetch(t.Context(), u.name, u.cloneURL(), "main"); err != nil {
 		t.Fatal(err)
@@ -38,6 +42,14 @@ func TestCommitsOfPaths(t *testing.T) {
 		if d := cmp.Diff(tt.want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
+	}
+	want := []Commit{{odd, last, []string{hostile[1], hostile[2], "odd/" + hostile[0]}}}
+	if got, err := r.Commits(t.Context(), u.name, last, odd, 9); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("names that look like answers: %v (-want +got):\n%s", err, cmp.Diff(want, got))
+	}
+	var gone *GoneError
+	if _, err := r.Commits(t.Context(), u.name, strings.Repeat("d", 40), odd, 9); !errors.As(err, &gone) {
+		t.Errorf("since a commit that is gone: %v", err)
 	}
 	if _, err := r.Commits(t.Context(), u.name, "", "0123", 1); err == nil {
 		t.Error("a commit that is none: no error")

@@ -1,9 +1,7 @@
 package checkout
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -53,27 +51,30 @@ func (r *Repos) fetchBranch(ctx context.Context, repo, cloneURL, branch string) 
 	return commit, err
 }
 
-// have makes sure that texts are full ids of commits that the mirror has.
-func have(ctx context.Context, m *mirror.Mirror, commits ...string) error {
+// have asks something about full ids of commits. Where that fails it says which
+// of them the mirror does not have.
+func have[T any](ctx context.Context, m *mirror.Mirror, commits []string, ask func() (T, error)) (answer T, err error) {
 	for _, id := range commits {
 		if !mirror.IsID(id) {
-			return fmt.Errorf("%q is not a full commit id", id)
-		}
-		if _, err := m.Resolve(ctx, id+"^{commit}"); err != nil {
-			return err
+			return answer, fmt.Errorf("%q is not a full commit id", id)
 		}
 	}
-	return nil
+	if answer, err = ask(); err == nil {
+		return answer, nil
+	}
+	for _, id := range commits {
+		if _, missing := m.Resolve(ctx, id+"^{commit}"); missing != nil {
+			return answer, missing
+		}
+	}
+	return answer, err
 }
 
 // Diff lists the files that differ between two commits that were fetched
 // before, as Checkout.Changed does.
 func (r *Repos) Diff(ctx context.Context, repo, from, to string) (changed []string, err error) {
 	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
-		if err := have(ctx, m, from, to); err != nil {
-			return err
-		}
-		changed, err = m.Diff(ctx, from, to)
+		changed, err = have(ctx, m, []string{from, to}, func() ([]string, error) { return m.Diff(ctx, from, to) })
 		return err
 	})
 	if err != nil {
@@ -100,33 +101,44 @@ func (r *Repos) File(ctx context.Context, repo, commit, path string) ([]byte, er
 // Files is File for many paths at once, in one run of git, as long as they
 // are 32 MiB together. Paths that are no files are left out.
 func (r *Repos) Files(ctx context.Context, repo, commit string, paths ...string) (map[string][]byte, error) {
-	files := map[string][]byte{}
+	files, err := r.FilesAt(ctx, repo, map[string][]string{commit: paths})
+	return files[commit], err
+}
+
+// FilesAt is Files for many commits, of which it gets and returns what is
+// asked for by commit.
+func (r *Repos) FilesAt(ctx context.Context, repo string, wanted map[string][]string) (map[string]map[string][]byte, error) {
+	files := map[string]map[string][]byte{}
 	err := r.reading(ctx, repo, func(m *mirror.Mirror) error {
-		if !mirror.IsID(commit) {
-			return fmt.Errorf("%q is not a full commit id", commit)
-		}
-		names, asked := []string{commit + "^{tree}"}, []string{""}
-		for _, path := range paths {
-			if worktree.IsPath(path) {
-				names, asked = append(names, commit+":"+path), append(asked, path)
+		var names []string
+		for commit, paths := range wanted {
+			if !mirror.IsID(commit) {
+				return fmt.Errorf("%q is not a full commit id", commit)
+			}
+			names, files[commit] = append(names, commit+"^{tree}"), map[string][]byte{}
+			for _, path := range paths {
+				if worktree.IsPath(path) {
+					names = append(names, commit+":"+path)
+				}
 			}
 		}
 		objects, err := m.Objects(ctx, names...)
 		if err != nil {
 			return err
 		}
-		if objects[0].ID == "" {
-			return &GoneError{Repo: repo, What: "commit " + commit}
-		}
 		for i, o := range objects {
-			if o.Kind == "blob" {
-				files[asked[i]] = []byte(o.Data)
+			commit, path, isFile := strings.Cut(names[i], ":")
+			switch {
+			case !isFile && o.ID == "":
+				return &GoneError{Repo: repo, What: "commit " + strings.TrimSuffix(commit, "^{tree}")}
+			case isFile && o.Kind == "blob":
+				files[commit][path] = []byte(o.Data)
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read files in %.7s of %s: %w", commit, repo, err)
+		return nil, fmt.Errorf("read files of %s: %w", repo, err)
 	}
 	return files, nil
 }
@@ -150,10 +162,7 @@ func (r *Repos) Tree(ctx context.Context, repo, commit string) (tree string, err
 // or those at or below some, links and submodules included, sorted by byte.
 func (r *Repos) List(ctx context.Context, repo, commit string, below ...string) (paths []string, err error) {
 	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
-		if err := have(ctx, m, commit); err != nil {
-			return err
-		}
-		paths, err = m.List(ctx, commit, below...)
+		paths, err = have(ctx, m, []string{commit}, func() ([]string, error) { return m.List(ctx, commit, below...) })
 		return err
 	})
 	if err != nil {
@@ -166,10 +175,7 @@ func (r *Repos) List(ctx context.Context, repo, commit string, below ...string) 
 // included. Both were fetched before.
 func (r *Repos) Contains(ctx context.Context, repo, commit, ancestor string) (contains bool, err error) {
 	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
-		if err := have(ctx, m, commit, ancestor); err != nil {
-			return err
-		}
-		contains, err = m.Contains(ctx, commit, ancestor)
+		contains, err = have(ctx, m, []string{commit, ancestor}, func() (bool, error) { return m.Contains(ctx, commit, ancestor) })
 		return err
 	})
 	if err != nil {
@@ -179,53 +185,26 @@ func (r *Repos) Contains(ctx context.Context, repo, commit, ancestor string) (co
 }
 
 // Commit is one that touched something, and the files that it changed.
-type Commit struct {
-	ID     string
-	Parent string   // on the branch's own line; "" for the first commit of all
-	Files  []string // that differ from Parent, of those asked for; slash-separated
-}
+type Commit = mirror.Commit
 
 // Commits lists those of a branch, such as merges of pull requests, that
 // touched files at or below paths and are ancestors of to, and not of from
 // where that is given: the newest first, at most so many. Both were fetched
-// before.
+// before; one that is not there is a *GoneError.
 func (r *Repos) Commits(ctx context.Context, repo, from, to string, most int, paths ...string) (commits []Commit, err error) {
-	err = r.reading(ctx, repo, func(m *mirror.Mirror) error {
+	err = r.reading(ctx, repo, func(m *mirror.Mirror) (err error) {
 		known := []string{to}
 		if from != "" {
 			known = append(known, from)
 		}
-		if err := have(ctx, m, known...); err != nil {
-			return err
-		}
-		ids, err := m.Commits(ctx, from, to, most, paths...)
-		if err != nil {
-			return err
-		}
-		commits = nil
-		for _, id := range ids {
-			parent, err := m.Resolve(ctx, id+"^1")
-			var none *GoneError
-			if err != nil && !errors.As(err, &none) {
-				return err
-			}
-			before := cmp.Or(parent, emptyTree)
-			files, err := m.Diff(ctx, before, id)
-			if err != nil {
-				return err
-			}
-			commits = append(commits, Commit{ID: id, Parent: parent, Files: Below(files, paths...)})
-		}
-		return nil
+		commits, err = have(ctx, m, known, func() ([]Commit, error) { return m.Commits(ctx, from, to, most, paths...) })
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list commits before %.7s of %s: %w", to, repo, err)
 	}
 	return commits, nil
 }
-
-// emptyTree is Git's id of the tree without files.
-const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 // Below returns those of files that are at or below paths; "." is everything.
 func Below(files []string, paths ...string) []string {

@@ -43,12 +43,22 @@ func (m *Mirror) Contains(ctx context.Context, commit, ancestor string) (bool, e
 	return err == nil, err
 }
 
+// Commit is one on a branch's own line, and the files that it changed there.
+type Commit struct {
+	ID     string
+	Parent string   // on the branch's own line; "" for the first commit of all
+	Files  []string // that differ from Parent, of those asked for; slash-separated
+}
+
 // Commits lists those on a branch's own line (merges count, what they merged
 // does not) that touched paths and are ancestors of to and not of from, the
 // newest first, at most so many. An empty from means all; the path ".", or none,
 // everything.
-func (m *Mirror) Commits(ctx context.Context, from, to string, most int, paths ...string) ([]string, error) {
-	args := []string{"rev-list", "--first-parent", "--max-count=" + strconv.Itoa(most), to}
+func (m *Mirror) Commits(ctx context.Context, from, to string, most int, paths ...string) ([]Commit, error) {
+	args := []string{
+		"log", "--first-parent", "--diff-merges=first-parent", "--root", "-r", "--raw", "--no-abbrev", "-z", "--no-renames", "--ignore-submodules=none",
+		"--no-show-signature", "--format=%H %P", "--max-count=" + strconv.Itoa(most), to,
+	}
 	if from != "" {
 		args = append(args, "^"+from)
 	}
@@ -57,7 +67,41 @@ func (m *Mirror) Commits(ctx context.Context, from, to string, most int, paths .
 		args = append(args, literal(paths)...)
 	}
 	out, err := m.git(ctx, args...)
-	return strings.Fields(out), err
+	if err != nil {
+		return nil, err
+	}
+	commits, ok := parseLog(Fields(out))
+	if !ok {
+		return nil, fmt.Errorf("git log: cannot read its answer of %d bytes", len(out))
+	}
+	return commits, nil
+}
+
+// parseLog reads what git-log(1) says: after a commit's line, a description
+// that begins with a colon and a path for each file ("RAW OUTPUT FORMAT"). A
+// path can be anything, so it is known by its place alone.
+func parseLog(fields []string) (commits []Commit, ok bool) {
+	for i := 0; i < len(fields); i++ {
+		if strings.HasPrefix(strings.TrimPrefix(fields[i], "\n"), ":") {
+			if len(commits) == 0 || i+1 == len(fields) {
+				return nil, false
+			}
+			i++
+			last := &commits[len(commits)-1]
+			last.Files = append(last.Files, fields[i])
+			continue
+		}
+		ids := strings.Fields(fields[i])
+		if len(ids) == 0 || !IsID(ids[0]) {
+			return nil, false
+		}
+		c := Commit{ID: ids[0]}
+		if len(ids) > 1 {
+			c.Parent = ids[1]
+		}
+		commits = append(commits, c)
+	}
+	return commits, true
 }
 
 // literal makes paths what Git takes as they are.
