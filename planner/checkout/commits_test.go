@@ -27,13 +27,13 @@ func TestCommitsOfPaths(t *testing.T) {
 		paths []string
 		want  []Commit
 	}{
-		"all of a directory": {"", 9, []string{"envs/prod"}, []Commit{{second, first, []string{"envs/prod/main.tf"}}, {first, "", []string{"envs/prod/main.tf"}}}},
-		"since":              {first, 9, []string{"envs/prod"}, []Commit{{second, first, []string{"envs/prod/main.tf"}}}},
+		"all of a directory": {"", 9, []string{"envs/prod"}, []Commit{{ID: second, Parent: first, Files: []string{"envs/prod/main.tf"}}, {ID: first, Parent: "", Files: []string{"envs/prod/main.tf"}}}},
+		"since":              {first, 9, []string{"envs/prod"}, []Commit{{ID: second, Parent: first, Files: []string{"envs/prod/main.tf"}}}},
 		"nothing since":      {second, 9, []string{"envs/prod"}, nil},
-		"the newest":         {"", 1, []string{"envs/prod", "envs/prod-eu"}, []Commit{{third, second, []string{"envs/prod-eu/main.tf"}}}},
-		"no pattern":         {"", 9, []string{"modules/[a]"}, []Commit{{last, third, []string{"modules/[a]/x.tf"}}}},
+		"the newest":         {"", 1, []string{"envs/prod", "envs/prod-eu"}, []Commit{{ID: third, Parent: second, Files: []string{"envs/prod-eu/main.tf"}}}},
+		"no pattern":         {"", 9, []string{"modules/[a]"}, []Commit{{ID: last, Parent: third, Files: []string{"modules/[a]/x.tf"}}}},
 		"not a pattern":      {"", 9, []string{"modules/a"}, nil},
-		"everything":         {second, 9, []string{"."}, []Commit{{last, third, []string{"modules/[a]/x.tf"}}, {third, second, []string{"envs/prod-eu/main.tf"}}}},
+		"everything":         {second, 9, []string{"."}, []Commit{{ID: last, Parent: third, Files: []string{"modules/[a]/x.tf"}}, {ID: third, Parent: second, Files: []string{"envs/prod-eu/main.tf"}}}},
 	} {
 		got, err := r.Commits(t.Context(), u.name, tt.from, last, tt.most, tt.paths...)
 		if err != nil {
@@ -43,7 +43,7 @@ func TestCommitsOfPaths(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
 	}
-	want := []Commit{{odd, last, []string{hostile[1], hostile[2], "odd/" + hostile[0]}}}
+	want := []Commit{{ID: odd, Parent: last, Files: []string{hostile[1], hostile[2], "odd/" + hostile[0]}}}
 	if got, err := r.Commits(t.Context(), u.name, last, odd, 9); err != nil || !cmp.Equal(want, got) {
 		t.Errorf("names that look like answers: %v (-want +got):\n%s", err, cmp.Diff(want, got))
 	}
