@@ -205,7 +205,7 @@ func (s *survey) due() []project.Project {
 	for _, p := range s.set.Projects {
 		rule, group := ruleOf(s.cfg, p.Dir)
 		switch {
-		case s.known[p.ID()].Check.Started.After(s.job.Accepted):
+		case !s.known[p.ID()].Check.Started.Before(s.job.Accepted):
 		case s.job.Command != nil && !scope.Selects(s.job.Command, p.ID(), p.Dir, p.Workspace):
 		case s.job.Command == nil && group != s.job.Group:
 		case s.job.Command == nil && rule != nil && rule.Schedule == "off":

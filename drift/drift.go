@@ -71,9 +71,9 @@ func (e *RefusedError) Error() string { return e.Sentence }
 
 // Witness says who did something outside, where a cloud's own log knows.
 type Witness interface {
-	// Who answers what it can, and fails no check: what it does not know is
-	// missing. Before are the resources as the state had them, by address.
-	Who(ctx context.Context, found []finding.Finding, before map[string]map[string]any, since, until time.Time) map[finding.Key]finding.By
+	// Who answers what it can, and fails no check: why it does not know is in
+	// nobody. Before are the resources as the state had them, by address.
+	Who(ctx context.Context, found []finding.Finding, before map[string]map[string]any, since, until time.Time) (by map[finding.Key]finding.By, nobody map[finding.Key]string)
 }
 
 // Drift checks projects. All fields but those that say so are needed; they do

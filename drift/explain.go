@@ -82,10 +82,16 @@ func (s *survey) blame(ctx context.Context, check *finding.Check, plan *terrafor
 	if last != nil {
 		since = last.When
 	}
-	answers := s.Witness.Who(ctx, open, plan.Before, since, check.Started)
+	answers, nobody := s.Witness.Who(ctx, open, plan.Before, since, check.Started)
 	for i := range check.Findings {
-		if by, ok := answers[check.Findings[i].Key()]; ok && check.Findings[i].By == nil {
-			check.Findings[i].By = &by
+		f := &check.Findings[i]
+		if f.By != nil {
+			continue
+		}
+		if by, ok := answers[f.Key()]; ok {
+			f.By = &by
+		} else {
+			f.Nobody = nobody[f.Key()]
 		}
 	}
 }

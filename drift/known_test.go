@@ -171,18 +171,21 @@ func TestTold(t *testing.T) {
 	}
 }
 
-// witness knows who did everything, once.
+// witness knows who did everything when it is asked for the second time.
 type witness struct{ asked int }
 
-func (w *witness) Who(_ context.Context, found []finding.Finding, _ map[string]map[string]any, _, _ time.Time) map[finding.Key]finding.By {
+func (w *witness) Who(_ context.Context, found []finding.Finding, _ map[string]map[string]any, _, _ time.Time) (map[finding.Key]finding.By, map[finding.Key]string) {
 	w.asked++
-	by := map[finding.Key]finding.By{}
+	by, nobody := map[finding.Key]finding.By{}, map[finding.Key]string{}
 	for _, f := range found {
-		if w.asked == 1 {
+		nobody[f.Key()] = "It was long ago."
+	}
+	for _, f := range found {
+		if w.asked == 2 {
 			by[f.Key()] = finding.By{Who: "eve"}
 		}
 	}
-	return by
+	return by, nobody
 }
 
 // TestBlame holds that who did it is remembered for as long as it is not undone,
@@ -192,15 +195,19 @@ func TestBlame(t *testing.T) {
 	seen := &witness{}
 	w.Witness = seen
 	w.look.plans["a"] = changedOutside("aws_s3_bucket.a")
+	w.do(w.due())
+	if a, _ := w.known("a"); a.Check.Findings[0].By != nil || a.Check.Findings[0].Nobody != "It was long ago." {
+		t.Errorf("at first found %+v", a.Check.Findings)
+	}
 	for _, failure := range []string{"", "", "No.", "No.", ""} {
 		w.look.failures["a"] = failure
 		w.do(w.due())
 		a, _ := w.known("a")
-		if failure == "" && (len(a.Check.Findings) != 1 || a.Check.Findings[0].By == nil || a.Check.Findings[0].By.Who != "eve" || a.Blamed != nil) {
+		if failure == "" && (len(a.Check.Findings) != 1 || a.Check.Findings[0].By == nil || a.Check.Findings[0].By.Who != "eve" || a.Check.Findings[0].Nobody != "" || a.Blamed != nil) {
 			t.Errorf("found %+v", a.Check.Findings)
 		}
 	}
-	if seen.asked != 1 {
+	if seen.asked != 2 {
 		t.Errorf("asked %d times", seen.asked)
 	}
 }

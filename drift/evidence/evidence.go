@@ -81,7 +81,11 @@ func (g Gatherer) Of(ctx context.Context, at Place, p project.Project, made Plan
 	if err != nil {
 		return e, err
 	}
-	pulls, err := ledger.Merges(ctx, g.Store, at.Repo)
+	ids := make([]string, len(commits))
+	for i, c := range commits {
+		ids[i] = c.ID
+	}
+	pulls, err := ledger.Merges(ctx, g.Store, at.Repo, ids...)
 	if err != nil {
 		return e, err
 	}

@@ -43,6 +43,7 @@ type Finding struct {
 
 	Ignored *Ignored `json:"ignored,omitempty"` // hidden by a rule of weir.yaml; nil: it counts
 	By      *By      `json:"by,omitempty"`      // who did it, where that is known
+	Nobody  string   `json:"nobody,omitempty"`  // why it is not known who did it, where somebody was asked: a sentence for people
 }
 
 // Key is what makes two findings the same from check to check: people are

@@ -85,8 +85,9 @@ type Record struct {
 }
 
 const (
-	applies = "ledger/"      // partition of a repository: project → Record
-	fates   = "ledger-pulls" // OWNER/REPO#NUMBER → Fate
+	applies = "ledger/"       // partition of a repository: project → Record
+	fates   = "ledger-pulls"  // OWNER/REPO#NUMBER → Fate
+	merges  = "ledger-merges" // OWNER/REPO#COMMIT → number of the pull request that became this commit of the base branch
 )
 
 // maxBody bounds a record, far below what a store takes, because it is written
@@ -107,6 +108,10 @@ func keyOf(repo, project string) store.Key {
 // fateKey is exact: a repository's name holds no '#'.
 func fateKey(repo string, pull int) store.Key {
 	return store.Key{Partition: fates, Sort: fmt.Sprintf("%s#%010d", repo, pull)}
+}
+
+func mergeKey(repo, commit string) store.Key {
+	return store.Key{Partition: merges, Sort: repo + "#" + commit}
 }
 
 // Write reads what is remembered of the projects of entries, and returns the
@@ -186,8 +191,8 @@ func decode(row store.Record) (Record, error) {
 // before. One that was merged stays so.
 func Close(ctx context.Context, s store.Store, repo string, pull int, fate Fate) error {
 	err := store.Retry(ctx, func() error {
-		key := fateKey(repo, pull)
-		rows, err := s.Get(ctx, key)
+		keys := []store.Key{fateKey(repo, pull), mergeKey(repo, fate.MergedAs)}
+		rows, err := s.Get(ctx, keys...)
 		if err != nil {
 			return err
 		}
@@ -204,7 +209,11 @@ func Close(ctx context.Context, s store.Store, repo string, pull int, fate Fate)
 		if err != nil {
 			return err
 		}
-		return s.Commit(ctx, store.Write{Key: key, Expect: rows[0].Version, Body: body})
+		writes := []store.Write{{Key: keys[0], Expect: rows[0].Version, Body: body}}
+		if fate.MergedAs != "" {
+			writes = append(writes, store.Write{Key: keys[1], Expect: rows[1].Version, Body: []byte(strconv.Itoa(pull))})
+		}
+		return s.Commit(ctx, writes...)
 	})
 	if err != nil {
 		return fmt.Errorf("note what became of %s#%d: %w", repo, pull, err)
@@ -288,21 +297,26 @@ func tellFates(ctx context.Context, s store.Store, records []Record) error {
 	return nil
 }
 
-// Merges returns the pull requests of a repository that were merged, by the
-// commits of the base branch that they became.
-func Merges(ctx context.Context, s store.Store, repo string) (map[string]int, error) {
-	rows, err := store.All(ctx, s, fates, repo+"#")
-	if err != nil {
-		return nil, fmt.Errorf("read merges of %s: %w", repo, err)
-	}
+// Merges returns the pull requests of a repository that became commits of the
+// base branch, by these commits. Those of others are missing.
+func Merges(ctx context.Context, s store.Store, repo string, commits ...string) (map[string]int, error) {
 	pulls := map[string]int{}
-	for _, row := range rows {
-		var fate Fate
-		if err := json.Unmarshal(row.Body, &fate); err != nil {
-			return nil, fmt.Errorf("read %s: %w", row.Key, err)
+	for some := range slices.Chunk(commits, store.MaxWrites) {
+		keys := make([]store.Key, len(some))
+		for i, commit := range some {
+			keys[i] = mergeKey(repo, commit)
 		}
-		if pull, err := strconv.Atoi(strings.TrimPrefix(row.Key.Sort, repo+"#")); err == nil && fate.MergedAs != "" {
-			pulls[fate.MergedAs] = pull
+		rows, err := s.Get(ctx, keys...)
+		if err != nil {
+			return nil, fmt.Errorf("read merges of %s: %w", repo, err)
+		}
+		for i, row := range rows {
+			if row.Version == 0 {
+				continue
+			}
+			if pulls[some[i]], err = strconv.Atoi(string(row.Body)); err != nil {
+				return nil, fmt.Errorf("read %s: %w", row.Key, err)
+			}
 		}
 	}
 	return pulls, nil

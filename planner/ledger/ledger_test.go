@@ -312,3 +312,29 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("of what cannot be read: %v", err)
 	}
 }
+
+// TestMerges holds that a commit of the base branch names its pull request, of
+// exactly its repository, also where it was closed before it was known as what.
+func TestMerges(t *testing.T) {
+	s := storetest.Memory()
+	defer s.Close()
+	closing := func(repo string, pull int, as string) {
+		t.Helper()
+		for range 2 {
+			if err := Close(t.Context(), s, repo, pull, Fate{Closed: true, Merged: true, MergedAs: as, When: noon}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	closing("acme/app", 7, "")
+	closing("acme/app", 7, "c7")
+	closing("acme/app", 8, "c8")
+	closing("acme/app-infra", 9, "c9")
+	got, err := Merges(t.Context(), s, "acme/app", "c8", "c9", "c7", "none")
+	if diff := cmp.Diff(map[string]int{"c7": 7, "c8": 8}, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if none, err := Merges(t.Context(), s, "acme/app"); err != nil || len(none) != 0 {
+		t.Errorf("of no commits: %v, %v", none, err)
+	}
+}

@@ -16,7 +16,7 @@ type Witness struct {
 }
 
 // Who asks CloudTrail. What keeps it from knowing is logged.
-func (w Witness) Who(ctx context.Context, found []finding.Finding, before map[string]map[string]any, since, until time.Time) map[finding.Key]finding.By {
+func (w Witness) Who(ctx context.Context, found []finding.Finding, before map[string]map[string]any, since, until time.Time) (by map[finding.Key]finding.By, nobody map[finding.Key]string) {
 	q := cloudtrail.Question{Findings: found, Resources: map[string]cloudtrail.Resource{}, Since: since, Until: until}
 	for _, f := range found {
 		if values := before[f.Address]; values != nil {
@@ -27,5 +27,5 @@ func (w Witness) Who(ctx context.Context, found []finding.Finding, before map[st
 	for _, trouble := range answers.Trouble {
 		w.Log.Warn("who did it cannot be found out", "why", trouble)
 	}
-	return answers.By
+	return answers.By, answers.Unknown
 }

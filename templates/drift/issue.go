@@ -219,6 +219,8 @@ func item(f finding.Finding) string {
 	if by := f.By; by != nil {
 		fmt.Fprintf(&b, " By %s (%s, %s) on %s, event %s; %s.", person(by.Who), person(by.How), markdown.Code(by.What),
 			moment(by.When), markdown.Code(by.EventID), person(by.Sure))
+	} else if f.Nobody != "" {
+		b.WriteString(" Who did it is not known: " + markdown.Text(f.Nobody))
 	}
 	b.WriteString("\n")
 	return b.String()

@@ -88,7 +88,9 @@ func evil() finding.Check {
 	f := finding.Finding{Address: hostile, Type: hostile, Attribute: hostile, Kind: finding.Changed, Severity: finding.High, Declared: hostile, Deployed: hostile, Why: hostile, By: by}
 	hidden := f
 	hidden.Ignored = &finding.Ignored{Owner: hostile, Reason: hostile, Until: hostile}
-	c.Findings = []finding.Finding{f, hidden}
+	unknown := f
+	unknown.Address, unknown.By, unknown.Nobody = "aws_sqs_queue.unknown", nil, hostile
+	c.Findings = []finding.Finding{f, unknown, hidden}
 	return c
 }
 
@@ -199,7 +201,9 @@ func TestLength(t *testing.T) {
 			for _, k := range kinds {
 				for i := range 300 {
 					f := finding.Finding{Address: fmt.Sprintf("%s.r%d", word, i), Attribute: word, Kind: k.kind, Severity: finding.High, Declared: word, Deployed: word, Why: word, Pull: 123456}
-					f.By = &finding.By{Who: word, How: word, What: word, EventID: word, Sure: word}
+					if f.By = (&finding.By{Who: word, How: word, What: word, EventID: word, Sure: word}); i%3 == 0 {
+						f.By, f.Nobody = nil, word
+					}
 					if i%2 == 0 {
 						f.Ignored = &finding.Ignored{Owner: word, Reason: word, Until: word}
 					}
