@@ -260,14 +260,10 @@ func faultsAt(n int) []storetest.Fault {
 // A release that serves more than can be told in one commit: each project has
 // somebody who waits for it.
 func TestI10_BigRelease(t *testing.T) {
-	setup := func(t *testing.T) *world {
-		w := newWorld(t, nil)
-		w.acquire(1, dirs("p", many)...)
-		for i, d := range dirs("p", many) {
-			w.acquire(100+i, d)
-		}
-		w.faulty.Reset()
-		return w
+	before := newWorld(t, nil)
+	before.acquire(1, dirs("p", many)...)
+	for i, d := range dirs("p", many) {
+		before.acquire(100+i, d)
 	}
 	check := func(t *testing.T, w *world) {
 		t.Helper()
@@ -282,7 +278,7 @@ func TestI10_BigRelease(t *testing.T) {
 			t.Errorf("told %v, want each once", told)
 		}
 	}
-	w := setup(t)
+	w := before.copy(t)
 	out := w.release(1, nil)
 	check(t, w)
 	if len(out.Released) != many || len(out.Granted) != many || len(out.Locks) != many {
@@ -295,7 +291,7 @@ func TestI10_BigRelease(t *testing.T) {
 	// A crash before or after each of them, and then once more.
 	for n := 1; n <= commits; n++ {
 		for _, fault := range faultsAt(n) {
-			w := setup(t)
+			w := before.copy(t)
 			w.faulty.Fail(n, fault)
 			if _, err := w.Release(t.Context(), repo, 1, nil); err != nil && !errors.Is(err, storetest.ErrInjected) {
 				t.Errorf("fault %d in commit %d: Release = %v", fault, n, err)
@@ -309,21 +305,17 @@ func TestI10_BigRelease(t *testing.T) {
 // The same for a pull request that wants other projects, and for one that has
 // to give back what it has.
 func TestI10_BigAcquire(t *testing.T) {
+	before := newWorld(t, nil)
+	before.acquire(1, dirs("p", many)...)
+	before.acquire(2, "taken")
+	for i, d := range dirs("p", many) {
+		before.acquire(100+i, d)
+	}
 	for name, want := range map[string][]string{
 		"other projects": dirs("q", many),
 		"one too many":   append(dirs("p", many-1), "taken"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			setup := func(t *testing.T) *world {
-				w := newWorld(t, nil)
-				w.acquire(1, dirs("p", many)...)
-				w.acquire(2, "taken")
-				for i, d := range dirs("p", many) {
-					w.acquire(100+i, d)
-				}
-				w.faulty.Reset()
-				return w
-			}
 			also := store.Write{Key: store.Key{Partition: "pulls", Sort: "1"}}
 			check := func(t *testing.T, w *world, out Outcome) {
 				t.Helper()
@@ -348,7 +340,7 @@ func TestI10_BigAcquire(t *testing.T) {
 					t.Errorf("the caller's write: %v, %v", r, err)
 				}
 			}
-			w := setup(t)
+			w := before.copy(t)
 			out, err := w.Acquire(t.Context(), repo, 1, wants(want...), also)
 			if err != nil {
 				t.Fatal(err)
@@ -357,7 +349,7 @@ func TestI10_BigAcquire(t *testing.T) {
 			commits := w.faulty.Calls().Commits
 			for n := 1; n <= commits; n++ {
 				for _, fault := range faultsAt(n) {
-					w := setup(t)
+					w := before.copy(t)
 					w.faulty.Fail(n, fault)
 					if _, err := w.Acquire(t.Context(), repo, 1, wants(want...), also); err != nil && !errors.Is(err, storetest.ErrInjected) {
 						t.Errorf("fault %d in commit %d: Acquire = %v", fault, n, err)

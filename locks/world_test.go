@@ -38,6 +38,30 @@ type world struct {
 	commits int
 }
 
+// copy returns a world in memory for another test that is as w is now. Nobody
+// may be at work in w, and it has to be in memory, too.
+func (w *world) copy(t tester) *world {
+	t.Helper()
+	c := newWorld(t, nil)
+	from, to := w.faulty.Store.(*watched), c.faulty.Store.(*watched)
+	if _, err := store.Copy(t.Context(), from.Store, to.Store); err != nil {
+		t.Fatalf("%v", err)
+	}
+	to.tables = map[string]*table{}
+	for repo := range from.tables {
+		to.tables[repo] = c.read(to.Store, repo)
+	}
+	for repo, keys := range w.owners {
+		for k, epochs := range keys {
+			for epoch, owner := range epochs {
+				c.remember(repo, k, epoch, owner)
+			}
+		}
+	}
+	c.tolds, c.commits = w.tolds, w.commits
+	return c
+}
+
 const tellPartition = "told"
 
 // newWorld returns a world on s; nil means a store in memory.

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,6 +36,12 @@ func TestI2NothingOfAnEarlierHeadSurvives(t *testing.T) {
 		write(filepath.Join(dir, "info/attributes"), "* filter=evil\n")
 		write(filepath.Join(dir, "hooks/post-checkout"), "#!/bin/sh\ntouch "+ran+"\n")
 	}
+	u := newHub(t).repo("acme/app")
+	files := tree{"main.tf": "mail", "mod/main.tf": "1", "mod/deep/x": "1", ".gitignore": "*.ignored\n", "run.sh": "exec:x", "link": "link:mod"}
+	base := u.commit("main", "", files)
+	head := u.commit("change", base, tree{"new/a": "1"})
+	r := newRepos(t, "")
+	pull := 0 // each case has a pull request, and so a worktree, of its own
 	for name, spoil := range map[string]func(root string){
 		"untracked": func(root string) { write(root+"/evil.tf", ""); write(root+"/mod/evil.auto.tfvars", "") },
 		"ignored":   func(root string) { write(root+"/x.ignored", ""); write(root+"/new/x.ignored", "") },
@@ -75,26 +82,23 @@ func TestI2NothingOfAnEarlierHeadSurvives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			must(os.WriteFile(outside+"/precious", []byte("mine"), 0o600), os.WriteFile(outside+"/main.tf", []byte("mine"), 0o600))
-			u := newHub(t).repo("acme/app")
-			files := tree{"main.tf": "mail", "mod/main.tf": "1", "mod/deep/x": "1", ".gitignore": "*.ignored\n", "run.sh": "exec:x", "link": "link:mod"}
-			base := u.commit("main", "", files)
-			head := u.commit("change", base, tree{"new/a": "1"})
-			r := newRepos(t, "")
-			co := open(t, r, u.request(1, base))
+			files := maps.Clone(files)
+			pull += 2
+			co := open(t, r, u.request(pull, base))
 			diff(t, "before", files, content(t, co.Root))
 
 			spoil(co.Root)
-			diff(t, "the same commit again", co, open(t, r, u.request(1, base)))
+			diff(t, "the same commit again", co, open(t, r, u.request(pull, base)))
 			diff(t, "its files", files, content(t, co.Root))
 
 			spoil(co.Root)
-			open(t, r, u.request(1, head))
+			open(t, r, u.request(pull, head))
 			files["new/a"] = "1"
 			diff(t, "files of a later head", files, content(t, co.Root))
 
 			spoil(co.Root)
-			must(r.Remove(t.Context(), u.name, 1))
-			other := open(t, r, u.request(2, head))
+			must(r.Remove(t.Context(), u.name, pull))
+			other := open(t, r, u.request(pull+1, head))
 			diff(t, "files of another pull request", files, content(t, other.Root))
 
 			if _, err := os.Stat(ran); err == nil {

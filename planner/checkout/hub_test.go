@@ -32,13 +32,18 @@ type hub struct {
 	first  func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
+var execPath = sync.OnceValues(func() (string, error) {
+	path, err := exec.Command("git", "--exec-path").Output()
+	return strings.TrimSpace(string(path)), err
+})
+
 func newHub(t testing.TB, tokens ...string) *hub {
 	t.Helper()
-	path, err := exec.Command("git", "--exec-path").Output()
+	path, err := execPath()
 	if err != nil {
 		needs(t, "git", err)
 	}
-	backend := filepath.Join(strings.TrimSpace(string(path)), "git-http-backend")
+	backend := filepath.Join(path, "git-http-backend")
 	if _, err := os.Stat(backend); err != nil {
 		needs(t, "git http-backend", err)
 	}
@@ -140,9 +145,12 @@ type tree map[string]string
 func (u upstream) commit(branch, parent string, changes tree) string {
 	u.t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "commit refs/heads/%s\ncommitter t <t@example.com> 1700000000 +0000\ndata 1\nx\n", branch)
+	fmt.Fprintf(&b, "commit refs/heads/%s\nmark :1\ncommitter t <t@example.com> 1700000000 +0000\ndata 1\nx\n", branch)
 	if parent != "" {
-		fmt.Fprintf(&b, "from %s\n", u.git("", "rev-parse", parent+"^{commit}"))
+		if !isHash(parent) {
+			parent = u.git("", "rev-parse", parent+"^{commit}")
+		}
+		fmt.Fprintf(&b, "from %s\n", parent)
 	} else {
 		fmt.Fprintf(&b, "from %s\n", strings.Repeat("0", 40))
 	}
@@ -168,9 +176,12 @@ func (u upstream) commit(branch, parent string, changes tree) string {
 		}
 		fmt.Fprintf(&b, "M %s inline %s\ndata %d\n%s\n", mode, quote(p), len(content), content)
 	}
-	b.WriteString("\n")
-	u.git(b.String(), "fast-import", "--quiet", "--force")
-	return u.git("", "rev-parse", "refs/heads/"+branch)
+	b.WriteString("\nget-mark :1\n")
+	return u.git(b.String(), "fast-import", "--quiet", "--force")
+}
+
+func isHash(s string) bool {
+	return len(s) == 40 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 func quote(p string) string {

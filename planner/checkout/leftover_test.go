@@ -126,21 +126,18 @@ func TestLeftBehindByAKilledGit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	u := newHub(t).repo("acme/app")
+	base := u.commit("main", "", tree{"old": "1"})
+	head := u.commit("change", base, tree{"new": "1"})
 	const m = "mirrors/acme/app.git/"
-	for name, content := range map[string]string{
-		m + "packed-refs.lock": "", m + "packed-refs.new": "", m + "HEAD.lock": "", m + "config.lock": "", m + "index.lock": "",
-		m + "shallow.lock": "", m + "gc.pid.lock": "", m + "gc.pid": fmt.Sprintf("%d %s", os.Getpid(), host),
-		m + "refs/weir/base/pull/1.lock":                            "",
-		m + "refs/weir/pull/1/head.lock":                            "half",
-		m + "refs/weir/pull/1/merge.lock":                           "",
-		m + "refs/weir/pull/1/merge/MERGE.lock":                     "",
-		m + "refs/weir/base/branch/MAIN.lock":                       "",
-		m + "objects/info/commit-graph.lock":                        "",
-		m + "objects/info/commit-graphs/commit-graph-chain.lock":    "",
-		m + "objects/pack/multi-pack-index.lock":                    "",
-		m + "objects/pack/tmp_pack_x":                               "half",
-		m + "objects/pack/.tmp-1-pack-0123456789012345678901234567": "half",
-		"admin/acme/app/1/index.lock":                               "",
+	cases := map[string]string{
+		m + "packed-refs.lock": "", m + "packed-refs.new": "", m + "HEAD.lock": "", m + "config.lock": "",
+		m + "refs/weir/base/pull/1.lock":        "",
+		m + "refs/weir/pull/1/head.lock":        "half",
+		m + "refs/weir/pull/1/merge.lock":       "",
+		m + "refs/weir/pull/1/merge/MERGE.lock": "",
+		m + "refs/weir/base/branch/MAIN.lock":   "",
+		"admin/acme/app/1/index.lock":           "",
 		// References that are broken are in the way, too.
 		m + "refs/weir/base/pull/1":        "0123",
 		m + "refs/weir/pull/1/head":        "",
@@ -148,26 +145,51 @@ func TestLeftBehindByAKilledGit(t *testing.T) {
 		m + "refs/weir/pull/1/other":       strings.Repeat("1", 40) + "\n",
 		m + "refs/weir/base/branch/MAIN":   "ref: refs/nowhere",
 		m + "packed-refs":                  "cut o",
-	} {
+	}
+	// What is in the way of tidying up only is met all at once, and with
+	// WEIR_CHAOS one by one.
+	aside := map[string]string{
+		m + "index.lock": "", m + "shallow.lock": "", m + "gc.pid.lock": "", m + "gc.pid": fmt.Sprintf("%d %s", os.Getpid(), host),
+		m + "objects/info/commit-graph.lock":                        "",
+		m + "objects/info/commit-graphs/commit-graph-chain.lock":    "",
+		m + "objects/pack/multi-pack-index.lock":                    "",
+		m + "objects/pack/tmp_pack_x":                               "half",
+		m + "objects/pack/.tmp-1-pack-0123456789012345678901234567": "half",
+	}
+	all := map[string]map[string]string{}
+	for name, content := range cases {
+		all[name] = map[string]string{name: content}
+	}
+	if os.Getenv("WEIR_CHAOS") == "" {
+		all["what is aside"] = aside
+	} else {
+		for name, content := range aside {
+			all[name] = map[string]string{name: content}
+		}
+	}
+	for name, left := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			u := newHub(t).repo("acme/app")
-			base := u.commit("main", "", tree{"old": "1"})
-			head := u.commit("change", base, tree{"new": "1"})
 			r := newRepos(t, "")
 			co := open(t, r, u.request(1, head))
 			open(t, r, u.request(2, head))
 			if _, err := r.Fetch(t.Context(), u.name, u.cloneURL(), "main"); err != nil {
 				t.Fatal(err)
 			}
-			path := r.path(filepath.FromSlash(strings.NewReplacer("MERGE", co.Merge, "MAIN", hash("main")).Replace(name)))
+			damaged := func() (err error) {
+				for name, content := range left {
+					path := r.path(filepath.FromSlash(strings.NewReplacer("MERGE", co.Merge, "MAIN", hash("main")).Replace(name)))
+					err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600))
+				}
+				return err
+			}
 			damage := strings.HasSuffix(name, "/packed-refs")
 			for _, start := range starts(name) {
 				for verb, do := range verbs(u, co) {
 					if (!start || os.Getenv("WEIR_CHAOS") == "") && verb != "Open" && verb != "Fetch" && verb != "Remove" {
 						continue // they write nothing that these do not
 					}
-					if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+					if err := damaged(); err != nil {
 						t.Fatal(err)
 					}
 					if start {

@@ -38,32 +38,35 @@ func everything(t *testing.T, r *Repos, repo string, pull int) (found []string) 
 }
 
 func TestI6RemovalIsExact(t *testing.T) {
+	h := newHub(t)
+	r := newRepos(t, "")
+	type pr struct {
+		repo string
+		pull int
+	}
+	var all []pr
+	before := map[pr][]string{}
+	merges := map[pr]*Checkout{}
+	requests := map[pr]Request{}
+	for _, name := range []string{"acme/app", "acme/app-infra", "acme/App", "acme/ap", "acme-app/x", "acme/app.git-x"} {
+		u := h.repo(name)
+		base := u.commit("main", "", tree{"a": name})
+		for _, pull := range []int{1, 12, 11, 2, 121} {
+			p := pr{name, pull}
+			all = append(all, p)
+			requests[p] = u.request(pull, u.commit("change", base, tree{"b": fmt.Sprint(pull)}))
+			merges[p] = open(t, r, requests[p])
+		}
+	}
+	for _, p := range all {
+		before[p] = everything(t, r, p.repo, p.pull)
+	}
+	gone := pr{"acme/app", 1}
 	for _, sweep := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sweep=%v", sweep), func(t *testing.T) {
-			h := newHub(t)
-			r := newRepos(t, "")
-			type pr struct {
-				repo string
-				pull int
-			}
-			var all []pr
-			before := map[pr][]string{}
-			merges := map[pr]*Checkout{}
-			for _, name := range []string{"acme/app", "acme/app-infra", "acme/App", "acme/ap", "acme-app/x", "acme/app.git-x"} {
-				u := h.repo(name)
-				base := u.commit("main", "", tree{"a": name})
-				for _, pull := range []int{1, 12, 11, 2, 121} {
-					head := u.commit("change", base, tree{"b": fmt.Sprint(pull)})
-					p := pr{name, pull}
-					all = append(all, p)
-					merges[p] = open(t, r, u.request(pull, head))
-				}
-			}
-			for _, p := range all {
-				before[p] = everything(t, r, p.repo, p.pull)
-			}
-			gone := pr{"acme/app", 1}
-			if sweep {
+			if sweep { // it comes back after the removal
+				diff(t, "opened again", merges[gone], open(t, r, requests[gone]))
+				diff(t, fmt.Sprint(gone), before[gone], everything(t, r, gone.repo, gone.pull))
 				asked := map[pr]bool{}
 				err := r.Sweep(t.Context(), func(repo string, pull int) bool {
 					p := pr{repo, pull}

@@ -2,7 +2,9 @@ package dynamo_test
 
 import (
 	"crypto/rand"
+	"flag"
 	"net/url"
+	"os"
 	"testing"
 
 	"weir/integration/services"
@@ -42,7 +44,15 @@ func open(t *testing.T, raw string, opts ...dynamo.Option) *dynamo.Store {
 	return s
 }
 
+// Every engine passes the suite. Random operations here are fewer than on the
+// others, since each is a request or two; with WEIR_CHAOS they are as many.
 func TestConformance(t *testing.T) {
 	raw := create(t)
+	if checks := flag.Lookup("rapid.checks"); os.Getenv("WEIR_CHAOS") == "" && checks.Value.String() == checks.DefValue {
+		if err := flag.Set(checks.Name, "40"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = flag.Set(checks.Name, checks.DefValue) }) // what is the default can be set
+	}
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, raw) })
 }

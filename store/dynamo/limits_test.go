@@ -98,7 +98,7 @@ func TestLargeGetIsOneMoment(t *testing.T) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for n := byte(1); n < 5; n++ {
+		for n := byte(1); n < 3; n++ {
 			select {
 			case <-stop:
 				return
