@@ -110,7 +110,7 @@ func (d *Drift) goBack(ctx context.Context, j work.Job) (string, error) {
 	if refused != "" || err != nil {
 		return refused, err
 	}
-	if err := proposal.Put(ctx, d.Store, j.Repo, branch.Name, proposal.Proposal{Actor: j.Actor, Head: made.Head}); err != nil {
+	if err := proposal.Put(ctx, d.Store, j.Repo, branch.Name, proposal.Proposal{Actor: j.Actor, Head: made.Head, Base: branch.Base}); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("Opened #%d. %s\n\nIt needs the approval of somebody else than %s.", made.Number, strings.TrimSpace(why), j.Actor), nil

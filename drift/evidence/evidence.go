@@ -96,13 +96,13 @@ func (g Gatherer) Of(ctx context.Context, at Place, p project.Project, made Plan
 		}
 		e.Own, tip = own.Pull, own.Merge
 		e.Since = append(e.Since, kind.Touch{Commit: own.Merge, Pull: own.Pull})
-		commits = slices.Insert(commits, 0, checkout.Commit{ID: own.Merge, Parent: at.Head, Files: checkout.Below(own.Files, paths...)})
+		commits = slices.Insert(commits, 0, checkout.Commit{ID: own.Merge, Parent: at.Head, Files: own.Files})
 	}
 	for _, c := range commits[len(e.Since):] {
 		e.Since = append(e.Since, kind.Touch{Commit: c.ID, Pull: pulls[c.ID]})
 	}
 	for i, c := range commits {
-		e.Since[i].Files = c.Files
+		e.Since[i].Files = checkout.Below(c.Files, paths...) // of its own ones all are looked at for blocks
 	}
 	e.Now.Modules, err = g.touched(ctx, at, tip, p, commits, e.Since)
 	return e, err

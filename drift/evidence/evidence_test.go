@@ -106,6 +106,29 @@ func TestPullRequest(t *testing.T) {
 	}
 }
 
+// TestFileElsewhere holds that a file that the code reads and that lies beside the project's directories is
+// the pull request's own change, too.
+func TestFileElsewhere(t *testing.T) {
+	u := upstream.New(t)
+	u.Commit(map[string]string{"live/a.tf": "resource \"aws_x\" \"a\" {\n  policy = file(\"../shared/policy.json\")\n}\n", "shared/policy.json": "good"})
+	first := u.Git("rev-parse", "HEAD")
+	u.Git("checkout", "--quiet", "-b", "pull")
+	u.Commit(map[string]string{"shared/policy.json": "bad"})
+	u.Git("update-ref", "refs/pull/9/head", "HEAD")
+	u.Git("checkout", "--quiet", "main")
+	g, p := gatherer(t), project.Project{Dir: "live", Workspace: "default"}
+	at := g.pull(t, u)
+	write(t, g.Store, ledger.Entry{Repo: repo, Project: p.ID(), Dir: "live", Workspace: "default", Outcome: ledger.Applied, Pull: 3, Base: first, Head: first})
+	made := Plan{Summary: plan.Summary{Changes: []plan.Change{{Address: "aws_x.a", Action: plan.Update}}, Update: 1}}
+	e, err := g.Of(t.Context(), at, p, made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Since[0].Blocks != nil && len(e.Since[0].Blocks) == 0 {
+		t.Errorf("#9 is said to have changed nothing: %+v", e.Since[0])
+	}
+}
+
 // TestNothingToExplain holds that a plan without a difference costs nothing.
 func TestNothingToExplain(t *testing.T) {
 	g := Gatherer{Store: nil, Checkouts: nil} // to ask them would be a crash

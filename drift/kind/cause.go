@@ -64,6 +64,9 @@ func (c *classifier) cause(s subject) cause {
 	counts := func(t *Touch) bool {
 		return t != nil && (c.Applied != nil || s.create || s.constant || t.Pull == c.Own && t.Pull != 0)
 	}
+	if own := c.own(s); own != nil {
+		return c.merged(own)
+	}
 	follows, followed := c.follows(s)
 	if followed && s.open && follows.kind != finding.Unknown {
 		return follows
@@ -125,6 +128,17 @@ func (c *classifier) cause(s subject) cause {
 		return cause{kind: finding.Unknown, text: "weir has never applied this project, and so has nothing to compare with"}
 	}
 	return cause{kind: finding.Unknown, text: "neither the code, nor a version, nor a value it comes from is known to have changed since " + c.applied()}
+}
+
+// own is the change of the pull request whose plan this is, where it changes the
+// subject, or may: that comes first, so that no pull request's own change is
+// ever told as somebody else's.
+func (c *classifier) own(s subject) *Touch {
+	t := c.touch(func(t Touch) bool { return t.Pull == c.Own && t.Pull != 0 })
+	if t == nil || t.Blocks == nil && t.onlyVersions() || t.Blocks != nil && !t.changes(s) {
+		return nil
+	}
+	return t
 }
 
 // untold is why something is replaced without an attribute that asks for it:
@@ -212,9 +226,13 @@ func version(providers map[string]string, name string) string {
 // differ says whether two versions are known and not the same.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// lockedBy is the newest pull request that changed versions.
+// lockedBy is the newest pull request that changed versions, or, where it is
+// the one whose plan this is, may have: constraints of versions are no blocks.
 func (c *classifier) lockedBy() int {
-	if t := c.touch(func(t Touch) bool { return slices.ContainsFunc(t.Files, holdsVersions) }); t != nil {
+	t := c.touch(func(t Touch) bool {
+		return slices.ContainsFunc(t.Files, holdsVersions) || c.Own != 0 && t.Pull == c.Own && len(t.Files) > 0 && len(t.Blocks) == 0
+	})
+	if t != nil {
 		return t.Pull
 	}
 	return 0

@@ -101,8 +101,11 @@ func (c *classifier) classify(address string, drift, change *plan.Change) []find
 	}
 	if drift != nil && drift.Action == plan.Delete {
 		base.Kind, base.Why = finding.Deleted, "something else than Terraform deleted it"+c.since()
-		if change == nil {
+		switch {
+		case change == nil:
 			base.Why += "; the code does not ask for it either"
+		case c.own(whole(change)) != nil:
+			base.Why += alsoOwn
 		}
 		return []finding.Finding{base}
 	}
@@ -173,6 +176,10 @@ func (c *classifier) drifted(f finding.Finding, drift plan.Attribute, change *pl
 		f.Pull = c.lockedBy()
 		return []finding.Finding{f}
 	}
+	if c.own(s) != nil {
+		f.Why += alsoOwn
+		return []finding.Finding{f}
+	}
 	if !plain(drift.Before) || !plain(planned.After) || drift.Before == planned.After {
 		return []finding.Finding{f}
 	}
@@ -185,6 +192,10 @@ func (c *classifier) drifted(f finding.Finding, drift plan.Attribute, change *pl
 	f.Why += "; what the code asks for has changed too"
 	return []finding.Finding{f, other}
 }
+
+// alsoOwn ends the reason of what was changed outside and by the pull request
+// whose plan it is.
+const alsoOwn = "; this pull request changes it, too"
 
 // plain says whether a value in a summary is the value itself.
 func plain(value string) bool {

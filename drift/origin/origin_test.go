@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -80,6 +81,68 @@ func TestOrigins(t *testing.T) {
 			c.e.Own = 9
 			if diff := cmp.Diff(c.want, origins(c.e)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestOwnIsNeverAnothers holds that what a pull request changed itself, or may
+// have, is not told as another's, or with these words. It is 9 throughout.
+func TestOwnIsNeverAnothers(t *testing.T) {
+	applied := &kind.Apply{Commit: "1111111", Pull: 3, State: kind.Landed}
+	closed := &kind.Apply{Commit: "1111111", Pull: 3, State: kind.Closed}
+	own := kind.Touch{Commit: "9999999", Pull: 9, Files: []string{"live/main.tf"}, Blocks: []string{"aws_sqs_queue.a#policy"}}
+	ownUnknown := kind.Touch{Commit: "9999999", Pull: 9, Files: []string{"live/main.tf", "live/policy.json"}, Blocks: nil}
+	other := kind.Touch{Commit: "4444444", Pull: 4, Files: []string{"live/main.tf"}, Blocks: []string{"aws_sqs_queue.a#policy"}}
+	long := func(s string) string { return "\"" + s + "…" }
+	policy := func(before, after string) plan.Change {
+		return plan.Change{
+			Address: "aws_sqs_queue.a", Type: "aws_sqs_queue", Provider: "registry.terraform.io/hashicorp/aws", Action: plan.Update,
+			Attributes: []plan.Attribute{{Name: "policy", Before: before, After: after, Constant: true}},
+		}
+	}
+	drift := func(before, after string) plan.Change {
+		c := policy(before, after)
+		c.Attributes[0].Constant = false
+		return c
+	}
+	for _, c := range []struct {
+		name string
+		e    kind.Evidence
+	}{
+		{"unknown own change, older known one", kind.Evidence{Applied: applied, Since: []kind.Touch{ownUnknown, other}, Summary: plan.Summary{Changes: []plan.Change{policy("1", "2")}}}},
+		{"unknown own change, closed apply", kind.Evidence{Applied: closed, Since: []kind.Touch{ownUnknown}, Summary: plan.Summary{Changes: []plan.Change{policy("1", "2")}}}},
+		{"own change of a long policy that had drifted", kind.Evidence{Applied: applied, Since: []kind.Touch{own}, Summary: plan.Summary{
+			Drift: []plan.Change{drift(long("good"), long("drift"))}, Changes: []plan.Change{policy(long("drift"), long("new"))},
+		}}},
+		{"own change of a sensitive value that had drifted", kind.Evidence{Applied: applied, Since: []kind.Touch{own}, Summary: plan.Summary{
+			Drift: []plan.Change{drift("(sensitive)", "(sensitive)")}, Changes: []plan.Change{policy("(sensitive)", "(sensitive)")},
+		}}},
+		{"own change of what was deleted outside", kind.Evidence{Applied: applied, Since: []kind.Touch{own}, Summary: plan.Summary{
+			Drift:   []plan.Change{{Address: "aws_sqs_queue.a", Type: "aws_sqs_queue", Action: plan.Delete}},
+			Changes: []plan.Change{{Address: "aws_sqs_queue.a", Type: "aws_sqs_queue", Action: plan.Create, Attributes: []plan.Attribute{{Name: "policy", After: "new", Constant: true}}}},
+		}}},
+		{"own rewiring to something merged earlier", kind.Evidence{
+			Applied: applied,
+			Since:   []kind.Touch{own, {Commit: "4444444", Pull: 4, Files: []string{"live/main.tf"}, Blocks: []string{"aws_sg.more"}}}, Summary: plan.Summary{
+				Changes: []plan.Change{
+					{Address: "aws_sg.more", Type: "aws_sg", Action: plan.Create, Attributes: []plan.Attribute{{Name: "id", After: "(known after apply)"}}},
+					{Address: "aws_sqs_queue.a", Type: "aws_sqs_queue", Action: plan.Update, Attributes: []plan.Attribute{{Name: "policy", Before: "\"good\"", After: "(known after apply)", From: []string{"aws_sg.more.id", "aws_sg.more"}}}},
+				},
+			},
+		}},
+		{"own provider constraint, no lock file", kind.Evidence{
+			Applied: &kind.Apply{Commit: "1111111", Pull: 3, State: kind.Landed, Versions: kind.Versions{Providers: map[string]string{"hashicorp/aws": "5.1.0"}}},
+			Now:     kind.Versions{Providers: map[string]string{"acme/aws": "9.0.0"}}, Since: []kind.Touch{{Commit: "9999999", Pull: 9, Files: []string{"live/versions.tf"}, Blocks: []string{}}},
+			Summary: plan.Summary{Changes: []plan.Change{{Address: "aws_sqs_queue.b", Provider: "registry.terraform.io/acme/aws", Action: plan.Update, Attributes: []plan.Attribute{{Name: "tier", After: "2"}}}}},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.e.Own = 9
+			for _, o := range origins(c.e) {
+				if o.Address != "aws_sg.more" && !strings.HasSuffix(o.Why, "; this pull request changes it, too") {
+					t.Errorf("told as another's: %+v", o)
+				}
 			}
 		})
 	}

@@ -19,6 +19,7 @@ const Branches = "weir/drift/"
 type Proposal struct {
 	Actor string `json:"actor"` // GitHub login of who asked for it last
 	Head  string `json:"head"`  // the commit that weir made
+	Base  string `json:"base"`  // branch that the pull request is against: with another one it is another change
 }
 
 const partition = "drift-proposals"
@@ -49,10 +50,10 @@ func Put(ctx context.Context, s store.Store, repo, branch string, p Proposal) er
 	return nil
 }
 
-// Vouch says who asked for what a branch of weir's proposes, or why that is not
-// known: then nothing of it may be applied, because its author, weir, is nobody
+// Vouch says who asked for what a branch of weir's proposes against another one,
+// or why that is not known: then nothing of it may be applied, because its author, weir, is nobody
 // whose approval would be missed. For all other branches both are empty.
-func Vouch(ctx context.Context, s store.Store, repo, branch, head string) (actor, unvouched string, err error) {
+func Vouch(ctx context.Context, s store.Store, repo, branch, head, base string) (actor, unvouched string, err error) {
 	if !strings.HasPrefix(branch, Branches) {
 		return "", "", nil
 	}
@@ -69,6 +70,8 @@ func Vouch(ctx context.Context, s store.Store, repo, branch, head string) (actor
 		return "", "", fmt.Errorf("read %s: %w", rows[0].Key, err)
 	case p.Actor == "" || p.Head == "" || p.Head != head:
 		return p.Actor, "its branch begins with " + Branches + ", and its newest commit is not what weir proposed: take the change to a branch of your own", nil
+	case p.Base == "" || p.Base != base:
+		return p.Actor, "weir has proposed it against another branch than " + base + ": change that back, or take the change to a branch of your own", nil
 	}
 	return p.Actor, "", nil
 }

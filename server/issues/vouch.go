@@ -22,6 +22,6 @@ func (f Facts) PullRequest(ctx context.Context, repo string, number int) (scope.
 	if err != nil {
 		return pr, err
 	}
-	pr.AskedBy, pr.Unvouched, err = proposal.Vouch(ctx, f.Store, repo, pr.HeadRef, pr.Head)
+	pr.AskedBy, pr.Unvouched, err = proposal.Vouch(ctx, f.Store, repo, pr.HeadRef, pr.Head, pr.Base)
 	return pr, err
 }
