@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,7 @@ import (
 	"weir/drift/finding"
 	"weir/drift/owners"
 	"weir/planner/checkout"
+	"weir/planner/ledger"
 	"weir/planner/project"
 	"weir/planner/record"
 	"weir/planner/run"
@@ -33,8 +35,12 @@ type survey struct {
 	cfg   *project.Config
 	set   *project.Set
 	known map[string]Known // by project
-	owner map[string]int   // by project: the pull request that owns it
 	codes owners.Rules     // CODEOWNERS
+	began time.Time        // before the commit was fetched
+
+	mu    sync.Mutex     // of what follows
+	owner map[string]int // by project: the pull request that owns it
+	owned time.Time      // when that was read
 }
 
 // check looks at the projects that are due, or asked for, those first that
@@ -49,7 +55,7 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 	if err != nil {
 		return err
 	}
-	s := &survey{Drift: d, job: job}
+	s := &survey{Drift: d, job: job, began: time.Now()}
 	failure, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -82,8 +88,10 @@ func (d *Drift) check(ctx context.Context, job work.Job) error {
 	case err != nil:
 		return errors.Join(wrong, err, d.queueNotices(ctx, job.Repo))
 	}
-	if err := d.forget(ctx, fence, gone); err != nil {
-		return errors.Join(wrong, err)
+	if untold == "" { // else their issues are closed later
+		if err := d.forget(ctx, fence, gone); err != nil {
+			return errors.Join(wrong, err)
+		}
 	}
 	if wrong != nil { // what was looked at is told, and only the rest is tried again
 		return errors.Join(wrong, d.queueNotices(ctx, job.Repo))
@@ -134,7 +142,12 @@ func (s *survey) open(ctx context.Context) (failure string, err error) {
 	if s.repo, err = s.GitHub.Repository(ctx, s.job.Repo); err != nil {
 		return "", err
 	}
-	if s.head, err = s.Checkouts.Fetch(ctx, s.job.Repo, s.repo.CloneURL, s.repo.Branch); err != nil {
+	s.head, err = s.Checkouts.Fetch(ctx, s.job.Repo, s.repo.CloneURL, s.repo.Branch)
+	var none *checkout.GoneError
+	switch {
+	case errors.As(err, &none):
+		return "The default branch " + s.repo.Branch + " has no commit, or does not exist.", nil
+	case err != nil:
 		return "", err
 	}
 	for range 3 { // until nobody pushes meanwhile
@@ -173,7 +186,7 @@ func (s *survey) checkOut(ctx context.Context) (failure string, err error) {
 	return "", err
 }
 
-// read finds out what is known, and who owns what.
+// read finds out what is known.
 func (s *survey) read(ctx context.Context) error {
 	all, err := Read(ctx, s.Store, s.job.Repo)
 	if err != nil {
@@ -183,19 +196,58 @@ func (s *survey) read(ctx context.Context) error {
 	for _, k := range all {
 		s.known[k.Check.Project] = k
 	}
-	rows, err := s.Locks.List(ctx, s.job.Repo)
-	if err != nil {
-		return err
-	}
-	s.owner = map[string]int{}
-	for _, p := range s.set.Projects {
-		for _, row := range rows {
-			if row.Key.Dir == p.Dir && row.Key.Workspace == p.Workspace {
-				s.owner[p.ID()] = row.Owner
+	return nil
+}
+
+// ownersFor is for how long it is good enough to know who owned what: what is
+// found is looked at once more with who owns it then.
+const ownersFor = 15 * time.Second
+
+// busy returns the pull request that owns a project, as it was no longer than
+// age ago, and why the project cannot be looked at now: it is being applied.
+func (s *survey) busy(ctx context.Context, p project.Project, age time.Duration) (owner int, why string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.owned) > age || s.owned.IsZero() {
+		rows, err := s.Locks.List(ctx, s.job.Repo)
+		if err != nil {
+			return 0, "", err
+		}
+		s.owned, s.owner = time.Now(), map[string]int{}
+		for _, q := range s.set.Projects {
+			for _, row := range rows {
+				if row.Key.Dir == q.Dir && row.Key.Workspace == q.Workspace {
+					s.owner[q.ID()] = row.Owner
+				}
 			}
 		}
 	}
-	return nil
+	owner = s.owner[p.ID()]
+	if owner == 0 {
+		return 0, "", nil
+	}
+	rec, _, err := record.ReadPull(ctx, s.Store, s.job.Repo, owner)
+	if err != nil {
+		return owner, "", err
+	}
+	if own := rec.Project(p.ID()); own != nil && own.State == record.Applying {
+		why = fmt.Sprintf("#%d is being applied", owner)
+	}
+	return owner, why, nil
+}
+
+// overtaken says why what was found of a project may not be true any more: it
+// is being applied now, or was since the commit was fetched.
+func (s *survey) overtaken(ctx context.Context, p project.Project) (owner int, why string, err error) {
+	owner, why, err = s.busy(ctx, p, 0)
+	if why != "" || err != nil {
+		return owner, why, err
+	}
+	last, ok, err := ledger.Read(ctx, s.Store, s.job.Repo, p.ID())
+	if err == nil && ok && last.Last.When.After(s.began) {
+		why = fmt.Sprintf("#%d was applied meanwhile", last.Last.Pull)
+	}
+	return owner, why, err
 }
 
 // due are the projects to look at, those first that wait longest. What this
@@ -260,21 +312,24 @@ func (s *survey) lookAt(ctx context.Context, p project.Project) (Known, error) {
 	known := s.known[p.ID()]
 	check := finding.Check{
 		Repo: s.job.Repo, Project: p.ID(), Dir: p.Dir, Workspace: p.Workspace, Name: p.Name,
-		Commit: s.head, Started: time.Now().UTC(), InFlight: s.owner[p.ID()],
+		Commit: s.head, Started: time.Now().UTC(),
 	}
-	if check.InFlight != 0 {
-		rec, _, err := record.ReadPull(ctx, s.Store, s.job.Repo, check.InFlight)
-		if err != nil {
-			return known, err
+	blank := check
+	blank.Started = time.Time{}
+	putOff := func(why string) Known {
+		if known.version == 0 {
+			known.Check, known.Group = blank, group // nothing is known of it
+			known.Check.InFlight = check.InFlight
 		}
-		if own := rec.Project(p.ID()); own != nil && own.State == record.Applying {
-			if known.version == 0 {
-				known.Check, known.Group = check, group
-				known.Check.Started = time.Time{} // nothing is known of it
-			}
-			known.PutOff = fmt.Sprintf("#%d is being applied", check.InFlight)
-			return known, nil
-		}
+		known.PutOff = why
+		return known
+	}
+	var why string
+	var err error
+	if check.InFlight, why, err = s.busy(ctx, p, ownersFor); err != nil {
+		return known, err
+	} else if why != "" {
+		return putOff(why), nil
 	}
 	plan, failure, err := s.Looker.Look(ctx, s.job.Repo, run.Files{Root: s.co.Root, Tree: s.co.Tree}, p, s.Environ)
 	if err != nil {
@@ -286,6 +341,13 @@ func (s *survey) lookAt(ctx context.Context, p project.Project) (Known, error) {
 		check.Terraform = plan.Version
 		if err := s.explain(ctx, &check, p, rule, plan); err != nil {
 			return known, err
+		}
+	}
+	if len(check.Findings) > 0 || check.Failure != "" {
+		if check.InFlight, why, err = s.overtaken(ctx, p); err != nil {
+			return known, err
+		} else if why != "" {
+			return putOff(why), nil
 		}
 	}
 	if check, err = bounded(check); err != nil {

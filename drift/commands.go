@@ -130,15 +130,27 @@ func (s *survey) revert(_ context.Context, p project.Project) (*finding.Branch, 
 func (s *survey) accept(ctx context.Context, p project.Project) (*finding.Branch, string, error) {
 	asked := s.job.Command.Drift
 	var hide []config.IgnoreRule
+	var stars []string
 	for _, f := range s.asked(p) {
 		if f.Kind == finding.Deleted || f.Action == "delete" || f.Action == "replace" {
 			continue // no rule hides a destroy
+		}
+		if strings.Contains(f.Address, "*") {
+			stars = append(stars, markdown.Code(f.Address))
+			continue
 		}
 		attribute := f.Attribute
 		if attribute == "" {
 			attribute = "*"
 		}
 		hide = append(hide, config.IgnoreRule{Address: f.Address, Attribute: attribute, Owner: asked.Owner, Reason: asked.Reason, Until: asked.Until})
+	}
+	left := ""
+	if len(stars) > 0 {
+		left = "\n\nNot hidden, because a `*` in a rule stands for any characters, and the rule would hide more than this; write it by hand if that is meant:\n\n" + list(slices.Compact(stars))
+	}
+	if len(hide) == 0 && left != "" {
+		return nil, strings.TrimSpace(left), nil
 	}
 	if len(hide) == 0 {
 		return nil, "There is nothing here that a rule could hide: what would be destroyed or made again is never hidden, and is to be reverted or adopted.", nil
@@ -161,9 +173,9 @@ func (s *survey) accept(ctx context.Context, p project.Project) (*finding.Branch
 	return &finding.Branch{
 		Message: "Accept drift of " + p.ID() + " until " + asked.Until,
 		Title:   "Drift: accept what differs in " + p.ID() + " until " + asked.Until,
-		Body:    fmt.Sprintf("Adds %d rules to `%s`, so that what is known is not told until %s. Owner: %s. Reason: %s", len(hide), project.File, asked.Until, asked.Owner, asked.Reason),
+		Body:    fmt.Sprintf("Adds %d rules to `%s`, so that what is known is not told until %s. Owner: %s. Reason: %s", len(hide), project.File, asked.Until, markdown.Code(asked.Owner), markdown.Text(asked.Reason)) + left,
 		Files:   map[string][]byte{project.File: after},
-	}, "Once it is merged, what it names is counted and not told.", nil
+	}, "Once it is merged, what it names is counted and not told." + left, nil
 }
 
 // asked are the findings that the command is about.

@@ -2,7 +2,10 @@ package drift
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"weir/drift/notice"
 	"weir/planner/work"
@@ -47,8 +50,12 @@ func (d *Drift) notify(ctx context.Context, j work.Job) error {
 		d.Log.Warn("a notice of drift was refused", "repo", j.Repo, "target", r.Target, "why", r.Reason)
 		unheard = append(unheard, fmt.Sprintf("%s was not told: %s", r.Target, sentence(r.Reason)))
 	}
-	if failed != nil {
+	var later interface{ Later() time.Time }
+	if errors.As(failed, &later) {
+		unheard = append(unheard, "Somebody asked weir to wait; it is tried again at "+later.Later().UTC().Format("15:04 UTC")+".")
+	}
+	if slices.Equal(state.Unheard, unheard) {
 		return failed
 	}
-	return d.editState(ctx, j.Repo, func(s *State) { s.Unheard = unheard })
+	return errors.Join(failed, d.editState(ctx, j.Repo, func(s *State) { s.Unheard = unheard }))
 }

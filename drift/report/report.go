@@ -19,6 +19,7 @@ type Item struct {
 	Title     string
 	Body      string // begins with Marker; holds Set
 	Set       string // hidden line that is another one whenever people are to be told again
+	Foot      string // hidden line: what follows it in Body is no reason for an edit; "": there is none
 	News      string // comment for when Set is another one
 	Closed    string // comment for when nothing differs any more
 	Assignees []string
@@ -112,7 +113,7 @@ func tell(i int, item Item, issue finding.Issue, exists bool) Step {
 	switch {
 	case !issue.Open, !strings.Contains(issue.Body, item.Set):
 		s.Comment = item.News
-	case issue.Title == item.Title && sameText(issue.Body, item.Body):
+	case issue.Title == item.Title && sameText(above(issue.Body, item.Foot), above(item.Body, item.Foot)):
 		s.Verb = Remain
 	}
 	return s
@@ -134,6 +135,14 @@ func summarise(rest []int, issue finding.Issue, summary Summary) []Step {
 		}
 	}
 	return []Step{s}
+}
+
+// above is what stands above the last of such lines.
+func above(body, line string) string {
+	if i := strings.LastIndex(body, line); line != "" && i >= 0 {
+		return body[:i]
+	}
+	return body
 }
 
 // sameText compares bodies as GitHub keeps them.

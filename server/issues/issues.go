@@ -114,7 +114,7 @@ func (t *Teller) item(repo finding.Repository, k drift.Known, gone bool) report.
 	c := k.Check
 	return report.Item{
 		Marker: finding.Marker(c.Project), Differs: !gone && differs(c), Severity: c.Worst(),
-		Title: text.Title(c), Body: text.Body(t.project(repo, k)), Set: text.Set(c),
+		Title: text.Title(c), Body: text.Body(t.project(repo, k)), Set: text.Set(c), Foot: text.Foot,
 		News: text.News(k.Told, c), Closed: text.Closed(c, gone), Assignees: k.Assignees,
 	}
 }

@@ -282,10 +282,11 @@ func many(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-// foot says what was compared, and when.
+// foot says what was compared, and when. It begins with Foot: a newer check that
+// found the same is no reason to write it again.
 func (p Project) foot() string {
 	c := p.Check
-	text := fmt.Sprintf("<sub>Checked %s at %.7s of %s", moment(c.Started), c.Commit, markdown.Code(p.Branch))
+	text := fmt.Sprintf(Foot+"\n<sub>As found %s at %.7s of %s", moment(c.Started), c.Commit, markdown.Code(p.Branch))
 	if c.Terraform != "" {
 		text += " with Terraform " + markdown.Text(c.Terraform)
 	}
@@ -295,8 +296,11 @@ func (p Project) foot() string {
 	if p.Page != "" {
 		text += ", " + markdown.Link("all projects", p.Page)
 	}
-	return text + ". This issue is kept by weir: it is edited with each check, and closed once nothing differs.</sub>"
+	return text + ". This issue is kept by weir: it is edited when a check finds something else, and closed once nothing differs.</sub>"
 }
+
+// Foot is a hidden line: what follows it may differ from check to check.
+const Foot = "<!-- weir kind=drift-foot -->"
 
 // moment is precise enough for people, and never changes its length.
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -20,6 +20,7 @@ import (
 	nethtml "golang.org/x/net/html"
 
 	"weir/drift/finding"
+	"weir/drift/report"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -144,7 +145,7 @@ var (
 	live    = regexp.MustCompile(`(?i)@[\p{L}\p{N}]|#[0-9]|\bGH-[0-9]|://|www\.`)
 	ours    = regexp.MustCompile(`(pull request |see )#[0-9]+`)
 	ownTags = []string{"html", "head", "body", "p", "h3", "strong", "ul", "li", "code", "pre", "details", "summary", "a", "sub"}
-	marker  = regexp.MustCompile(`^ weir (kind=drift project=[^ ]*|kind=drift check=[0-9TZ.]+|kind=drift-summary|set=[0-9a-f]{16}) $`)
+	marker  = regexp.MustCompile(`^ weir (kind=drift project=[^ ]*|kind=drift check=[0-9TZ.]+|kind=drift-summary|kind=drift-foot|set=[0-9a-f]{16}) $`)
 )
 
 // harmless holds a text to what every one promises: nothing in it that comes
@@ -339,5 +340,16 @@ func TestSummary(t *testing.T) {
 		if got := SummaryTitle(n); got != want {
 			t.Errorf("%d: %s", n, got)
 		}
+	}
+}
+
+// TestQuietNight holds that a night in which nothing became different writes to no issue.
+func TestQuietNight(t *testing.T) {
+	c := finding.Check{Project: "a", Started: time.Unix(0, 0), Commit: "1111111", Findings: []finding.Finding{{Address: "x.y", Kind: finding.Changed}}}
+	issues := []finding.Issue{{Number: 1, Open: true, Title: Title(c), Body: Body(Project{Check: c, Branch: "main"})}}
+	c.Started = c.Started.Add(24 * time.Hour)
+	steps := report.Decide([]report.Item{{Marker: finding.Marker("a"), Differs: true, Title: Title(c), Body: Body(Project{Check: c, Branch: "main"}), Set: Set(c), Foot: Foot}}, issues, 20, report.Summary{})
+	if steps[0].Verb != report.Remain {
+		t.Errorf("%s: each open issue is written in each check", steps[0].Verb)
 	}
 }
