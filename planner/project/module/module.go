@@ -67,20 +67,57 @@ var (
 	testCall = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "module"}}}
 )
 
+// endings are those of the names of configuration files ("Files and
+// Directories" in both programs' documentation).
+var endings = []string{".tf", ".tofu", ".tf.json", ".tofu.json"}
+
 // IsSource reports whether Terraform or OpenTofu reads a file of that name as
-// configuration. It depends on the program whether a.tf or a.tofu is read
-// where both exist, so both count.
+// configuration. Both leave out only names that begin with a dot, or are an
+// editor's ("main.tf~", "#main.tf#"), but read "#main.tf". It depends on the
+// program whether a.tf or a.tofu is read where both exist, so both count.
 func IsSource(name string) bool {
+	_, ok := stem(name)
+	return ok
+}
+
+// stem is the last part of the name of a configuration file, without its ending.
+func stem(name string) (string, bool) {
 	base := path.Base(name)
-	if strings.HasPrefix(base, ".") || strings.HasPrefix(base, "#") {
-		return false
+	if strings.HasPrefix(base, ".") {
+		return "", false
 	}
-	for _, end := range []string{".tf", ".tofu", ".tf.json", ".tofu.json"} {
-		if strings.HasSuffix(base, end) {
-			return true
+	for _, end := range endings {
+		if stem, ok := strings.CutSuffix(base, end); ok {
+			return stem, true
 		}
 	}
-	return false
+	return "", false
+}
+
+// Overrides reports whether a file of that name is an override file
+// (Terraform's documentation, "Override Files"): its blocks are merged into
+// those of other files, in the order of the names of such files.
+func Overrides(name string) bool {
+	stem, ok := stem(name)
+	return ok && (stem == "override" || strings.HasSuffix(stem, "_override"))
+}
+
+// IsTofu reports whether OpenTofu alone reads a file of that name as
+// configuration.
+func IsTofu(name string) bool {
+	return IsSource(name) && (strings.HasSuffix(name, ".tofu") || strings.HasSuffix(name, ".tofu.json"))
+}
+
+// Instead is the name of the file that OpenTofu reads in the place of another,
+// where both exist; "" for none.
+func Instead(name string) string {
+	if base, ok := strings.CutSuffix(name, ".tf.json"); ok {
+		return base + ".tofu.json"
+	}
+	if base, ok := strings.CutSuffix(name, ".tf"); ok {
+		return base + ".tofu"
+	}
+	return ""
 }
 
 // IsTest reports whether a file of that name holds tests of a module.

@@ -97,9 +97,44 @@ func TestIsSource(t *testing.T) {
 		"main.tf": true, "a/b/main.tf.json": true, "main.tofu": true, "main.tofu.json": true,
 		".main.tf": false, "#main.tf#": false, "main.tf~": false, "main.tfvars": false, "main.json": false, "tf": false, "a.tf/readme": false,
 		"main.tftest.hcl": false,
+		// Terraform 1.11 reads what only begins as an editor's file does.
+		"#main.tf": true, "a/#x_override.tf": true, "#.tf.json": true, "~main.tf": true, "main.tf.json~": false, ".tf": false, ".#main.tf": false, "main.TF": false,
 	} {
 		if got := IsSource(name); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// TestOverrides holds of names what Terraform 1.11 does with such files.
+func TestOverrides(t *testing.T) {
+	for name, want := range map[string]bool{
+		"override.tf": true, "a/b/x_override.tf": true, "_override.tf": true, "x_override.tf.json": true, "override.tofu": true, "x_override.tofu.json": true,
+		"p.q_override.tf": true, "p.q_override.tf.json": true, "#x_override.tf": true,
+		"p_override.q.tf": false, "override.x.tf": false, "x.override.tf": false, "Override.tf": false, "myoverride.tf": false, "main.tf": false,
+		"x_override.tf.json.tf": false, "x_override.tf.tf": false, "x_override.tofu.tf": false, ".x_override.tf": false, "x_override.tfvars": false, "override": false,
+	} {
+		if got := Overrides(name); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestTofu(t *testing.T) {
+	for name, want := range map[string]struct {
+		tofu    bool
+		instead string
+	}{
+		"a/main.tf":         {false, "a/main.tofu"},
+		"main.tf.json":      {false, "main.tofu.json"},
+		"main.tofu":         {true, ""},
+		"main.tofu.json":    {true, ""},
+		".main.tofu":        {false, ""},
+		"main.tofutest.hcl": {false, ""},
+		"terraform.tfvars":  {false, ""},
+	} {
+		if IsTofu(name) != want.tofu || Instead(name) != want.instead {
+			t.Errorf("%s: %v and %q, want %+v", name, IsTofu(name), Instead(name), want)
 		}
 	}
 }

@@ -107,11 +107,12 @@ func keyOf(expr hcl.Expression) (name string, known bool) {
 }
 
 // newest returns the backend that counts: of override files the last one by
-// name, or else the last of all.
+// name, or else the last of all. One of an override file takes the place of
+// others as a whole, and also a backend that of a cloud block.
 func newest(backends []backend) backend {
 	var over []backend
 	for _, b := range backends {
-		if overrides(b.file) {
+		if Overrides(b.file) {
 			over = append(over, b)
 		}
 	}
@@ -120,17 +121,6 @@ func newest(backends []backend) backend {
 	}
 	slices.SortStableFunc(over, func(a, b backend) int { return strings.Compare(a.file, b.file) })
 	return over[len(over)-1]
-}
-
-// overrides reports whether a file's blocks take the place of those of other
-// files (Terraform's documentation, "Override Files"): a backend does so as a
-// whole, and also a backend that of a cloud block.
-func overrides(file string) bool {
-	name := path.Base(file)
-	for _, end := range []string{".tf", ".tofu", ".tf.json", ".tofu.json"} {
-		name = strings.TrimSuffix(name, end)
-	}
-	return name == "override" || strings.HasSuffix(name, "_override")
 }
 
 // State names the Terraform state of a workspace of a root module, as far as
@@ -146,14 +136,8 @@ func (m *Module) State(workspace string) string {
 	}
 	// OpenTofu leaves out a.tf where there is a.tofu; Terraform leaves out
 	// a.tofu ("Files and Directories" in OpenTofu's documentation).
-	forTerraform := m.state(workspace, isTofu)
-	forTofu := m.state(workspace, func(file string) bool {
-		if base, ok := strings.CutSuffix(file, ".tf.json"); ok {
-			return m.files[base+".tofu.json"]
-		}
-		base, ok := strings.CutSuffix(file, ".tf")
-		return ok && m.files[base+".tofu"]
-	})
+	forTerraform := m.state(workspace, IsTofu)
+	forTofu := m.state(workspace, func(file string) bool { return m.files[Instead(file)] })
 	switch {
 	case forTerraform == nil && forTofu == nil:
 		return ""
@@ -163,10 +147,6 @@ func (m *Module) State(workspace string) string {
 		return *forTerraform
 	}
 	return ""
-}
-
-func isTofu(file string) bool {
-	return strings.HasSuffix(file, ".tofu") || strings.HasSuffix(file, ".tofu.json")
 }
 
 // state is State as one of the programs sees it, which leaves files out; nil
@@ -180,7 +160,7 @@ func (m *Module) state(workspace string, without func(file string) bool) *string
 			continue
 		}
 		seen = append(seen, b)
-		if !overrides(b.file) {
+		if !Overrides(b.file) {
 			plain++
 		}
 	}

@@ -134,6 +134,8 @@ func TestStateOfFiles(t *testing.T) {
 		{"cloud over a backend", map[string]string{"main.tf": s3("one"), "override.tf": cloud("organization = \"acme\"\nworkspaces {\n  name = \"net\"\n}")}, "default", "tfe://app.terraform.io/acme/net"},
 		{"an override alone", map[string]string{"override.tf": s3("two")}, "default", "s3://b/two"},
 		{"no override", map[string]string{"main.tf": s3("one"), "myoverride.tf": "# nothing\n"}, "default", "s3://b/one"},
+		{"an override with a dot in its name", map[string]string{"main.tf": s3("one"), "p.q_override.tf": s3("two")}, "default", "s3://b/two"},
+		{"two endings make no override", map[string]string{"main.tf": s3("one"), "x_override.tf.json.tf": s3("two")}, "default", ""},
 		{"two backends", map[string]string{"a.tf": s3("one"), "b.tf": s3("two")}, "default", ""},
 		{"two backends, and an override", map[string]string{"a.tf": s3("one"), "b.tf": s3("two"), "override.tf": s3("three")}, "default", ""},
 		{"a file that is too large to read", map[string]string{"main.tf": s3("one"), "override.tf": strings.Repeat("#", MaxSize+1)}, "default", ""},

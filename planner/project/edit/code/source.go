@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -130,8 +128,7 @@ func (f *File) bytes() []byte {
 
 // rank is 1 for files that override others.
 func (f *File) rank() int {
-	base, _, _ := strings.Cut(path.Base(f.Name), ".")
-	if base == "override" || strings.HasSuffix(base, "_override") {
+	if module.Overrides(f.Name) {
 		return 1
 	}
 	return 0
