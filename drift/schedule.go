@@ -3,12 +3,14 @@ package drift
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"weir/drift/finding"
 	"weir/drift/schedule"
+	"weir/planner/record"
 	"weir/planner/scope"
 	"weir/planner/work"
 	"weir/store"
@@ -68,6 +70,7 @@ func (d *Drift) list(ctx context.Context, plans map[string]plan) error {
 			return err
 		}
 	}
+	installed := slices.Clone(names)
 	if d.Cron == "" {
 		// Only those can have a schedule that say so, and to look into all
 		// that an App is installed on would clone them all.
@@ -88,9 +91,23 @@ func (d *Drift) list(ctx context.Context, plans map[string]plan) error {
 	if err != nil {
 		return err
 	}
+	states, err := States(ctx, d.Store)
+	if err != nil {
+		return err
+	}
+	stored := make([]string, 0, len(slots)+len(states))
 	for _, slot := range slots {
-		if _, ok := plans[slot.Repo]; !ok {
-			plans[slot.Repo] = plan{}
+		stored = append(stored, slot.Repo)
+	}
+	serves := func(repo string) bool { return d.Serves(repo) && slices.Contains(installed, repo) }
+	for _, state := range states {
+		if !serves(state.Repo) {
+			stored = append(stored, state.Repo)
+		}
+	}
+	for _, repo := range stored {
+		if _, ok := plans[repo]; !ok {
+			plans[repo] = plan{}
 		}
 	}
 	for repo, p := range plans {
@@ -99,8 +116,37 @@ func (d *Drift) list(ctx context.Context, plans map[string]plan) error {
 		case p.left.IsZero():
 			plans[repo] = plan{groups: []schedule.Group{}, left: time.Now()}
 		case time.Since(p.left) >= forgotten:
+			if !serves(repo) {
+				if err := d.drop(ctx, repo); err != nil {
+					return err
+				}
+			}
 			delete(plans, repo)
 		}
+	}
+	return nil
+}
+
+// drop forgets all that is known of a repository that weir does not work for
+// any more. Another server may do the same.
+func (d *Drift) drop(ctx context.Context, repo string) error {
+	known, err := Read(ctx, d.Store, repo)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		err := record.Commit(ctx, d.Store, store.Write{Op: store.Delete, Key: keyOf(repo, k.Check.Project), Expect: k.version})
+		if err != nil && !store.IsConflict(err) {
+			return fmt.Errorf("forget %s of %s: %w", k.Check.Project, repo, err)
+		}
+	}
+	_, version, err := d.state(ctx, repo)
+	if err != nil || version == 0 {
+		return err
+	}
+	err = record.Commit(ctx, d.Store, store.Write{Op: store.Delete, Key: stateKey(repo), Expect: version})
+	if err != nil && !store.IsConflict(err) {
+		return fmt.Errorf("forget %s: %w", repo, err)
 	}
 	return nil
 }

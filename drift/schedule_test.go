@@ -128,6 +128,21 @@ func TestRepositoriesThatLeave(t *testing.T) {
 			}
 			return len(rows)
 		}
+		// What was found goes with it, but not that of one which is only
+		// checked on demand.
+		for _, name := range []string{repo, "acme/demand"} {
+			k := Known{Check: finding.Check{Repo: name, Project: "a", Started: time.Now()}}
+			w, err := record.Put(keyOf(name, "a"), 0, k)
+			if err == nil {
+				err = record.Commit(t.Context(), s, w)
+			}
+			if err == nil {
+				err = d.editState(t.Context(), name, func(s *State) { s.Repo = name })
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 		fresh := replica(s, "0 3 * * *")
 		fresh.Named = []string{}
 		plans := map[string]plan{}
@@ -149,14 +164,25 @@ func TestRepositoriesThatLeave(t *testing.T) {
 		if p, ok := plans[repo]; !ok || !p.left.IsZero() || p.groups != nil {
 			t.Errorf("did not come back: %+v", p)
 		}
-		fresh.Serves = func(string) bool { return false }
+		if all, err := Read(t.Context(), s, repo); err != nil || len(all) != 1 {
+			t.Errorf("what was found is forgotten at once: %v, %v", all, err)
+		}
+		fresh.Named = []string{repo, "acme/demand"}
+		fresh.Serves = func(name string) bool { return name != repo }
 		pass(fresh, time.Minute)
 		pass(fresh, 90*time.Minute)
 		if slots() != 0 {
 			t.Error("the slot is kept")
 		}
 		pass(fresh, 2*time.Hour)
-		if len(plans) > 0 {
+		states, err := States(t.Context(), s)
+		if err != nil || len(states) != 1 || states[0].Repo != "acme/demand" {
+			t.Errorf("states %+v, %v", states, err)
+		}
+		if all, err := Read(t.Context(), s, ""); err != nil || len(all) != 1 || all[0].Check.Repo != "acme/demand" {
+			t.Errorf("known %+v, %v", all, err)
+		}
+		if _, ok := plans[repo]; ok {
 			t.Errorf("plans %v", plans)
 		}
 	})

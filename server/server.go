@@ -216,7 +216,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	facts := issues.Facts{Client: s.github, Store: db}
 	s.planner = &planner.Planner{
 		Store: db, Locks: s.locks, Queue: s.queue, Checkouts: checkouts, Runs: s.runs,
-		Gate:   &gate.Gate{Facts: facts, Teams: s.github, Locks: s.locks, Checkouts: checkouts, Store: db},
+		Gate:   &gate.Gate{Facts: facts, Teams: s.github, Locks: s.locks, Checkouts: checkouts, Store: db, Bases: cfg.BaseBranches},
 		Facts:  facts,
 		Voice:  &tell.Voice{Teller: tells, Store: db, Text: s.runs.Text, PageURL: s.pullURL, RunURL: s.runURL},
 		Merger: tells, Log: log, AllowForks: cfg.AllowForks,
@@ -232,7 +232,7 @@ func New(ctx context.Context, cfg *config.Config, environ []string, version stri
 	}
 	s.drift = &drift.Drift{
 		Store: db, Queue: s.queue, Locks: s.locks, Checkouts: checkouts, Looker: s.runs, GitHub: s.github, People: issues.People{GitHub: s.github},
-		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: func() string { return cfg.PublicURL + "/drift" }, Log: log},
+		Teller: &issues.Teller{GitHub: s.github, Comments: s.github, Name: cfg.CommandNames[0], Page: func() string { return cfg.PublicURL + "/drift" }, Log: log, Pace: issues.Pace()},
 		Serves: cfg.Serves, Cron: cfg.Drift.Schedule, Environ: cfg.Drift.Environ(environ), AtOnce: cfg.Drift.MaxParallel, Log: log,
 	}
 	s.drift.Page = func() string { return cfg.PublicURL + "/drift" }

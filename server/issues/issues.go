@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"weir/drift"
 	"weir/drift/finding"
@@ -17,6 +20,11 @@ import (
 // Most is how many issues of projects weir keeps open in one repository; a
 // summary has the rest.
 const Most = 20
+
+// Pace is how fast one server writes about drift: GitHub takes 80 writes a
+// minute and 500 an hour that make content ("Rate limits for the REST API",
+// secondary rate limits), and the comments of pull requests are among them.
+func Pace() *rate.Limiter { return rate.NewLimiter(rate.Every(12*time.Second), 30) }
 
 // GitHub is what is done there.
 type GitHub interface {
@@ -43,6 +51,7 @@ type Teller struct {
 	Name     string        // of the command, such as weir
 	Page     func() string // URL of the page of drift
 	Log      *slog.Logger  // needed
+	Pace     *rate.Limiter // of writes, so that GitHub takes those of pull requests; nil: none
 }
 
 // Tell makes the issues of a repository fit to its checks.
@@ -90,6 +99,11 @@ func (t *Teller) make(ctx context.Context, repo finding.Repository, items []repo
 // do does one step. The comment goes first: should the edit fail, the step is
 // the same when it is decided again, and the comment is found to stand.
 func (t *Teller) do(ctx context.Context, repo string, s report.Step) (number int, err error) {
+	if s.Verb != report.Remain && t.Pace != nil {
+		if err := t.Pace.Wait(ctx); err != nil {
+			return s.Number, err
+		}
+	}
 	if s.Comment != "" {
 		if _, err := t.Comments.PostComment(ctx, repo, s.Number, s.Comment, false); err != nil {
 			return s.Number, err

@@ -14,8 +14,15 @@ func Meter(ctx context.Context, s store.Store) ([]meter.DriftProject, error) {
 	if err != nil {
 		return nil, err
 	}
-	projects := make([]meter.DriftProject, len(known))
-	for i, k := range known {
+	states, err := drift.States(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	projects := make([]meter.DriftProject, 0, len(known)+len(states))
+	for _, state := range states {
+		projects = append(projects, meter.DriftProject{Repo: state.Repo, Failed: state.Failure != "" || state.Schedule != ""})
+	}
+	for _, k := range known {
 		c := k.Check
 		open := c.Open()
 		p := meter.DriftProject{
@@ -25,7 +32,7 @@ func Meter(ctx context.Context, s store.Store) ([]meter.DriftProject, error) {
 		for _, f := range open {
 			p.Findings[meter.DriftFinding{Kind: string(f.Kind), Severity: string(f.Severity)}]++
 		}
-		projects[i] = p
+		projects = append(projects, p)
 	}
 	return projects, nil
 }

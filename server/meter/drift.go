@@ -8,10 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// DriftProject is what the metrics tell of the drift of one project.
+// DriftProject is what the metrics tell of the drift of one project, or of a
+// repository as a whole: then only Failed counts, that nothing of it can be
+// checked.
 type DriftProject struct {
 	Repo    string // owner/name
-	Project string // ID, unique within Repo
+	Project string // ID, unique within Repo; "": the repository
 
 	Findings map[DriftFinding]int // how many there are that no rule hides
 	Hidden   int                  // how many a rule hides
@@ -35,6 +37,8 @@ var (
 		"Findings that a rule of weir.yaml hides.", []string{"repo", "project"}, nil)
 	driftFailed = prometheus.NewDesc("weir_drift_check_failed",
 		"1 if the last check could compare nothing, otherwise 0.", []string{"repo", "project"}, nil)
+	driftRepoFailed = prometheus.NewDesc("weir_drift_repository_failed",
+		"1 if nothing of a repository can be checked, such as for a broken weir.yaml, otherwise 0.", []string{"repo"}, nil)
 	driftChecked = prometheus.NewDesc("weir_drift_last_check_timestamp_seconds",
 		"When the last check began.", []string{"repo", "project"}, nil)
 	driftSince = prometheus.NewDesc("weir_drift_since_timestamp_seconds",
@@ -60,7 +64,7 @@ type drift struct{ known *Cached[[]DriftProject] }
 func (m *Meter) Drift(known *Cached[[]DriftProject]) { m.registry.MustRegister(drift{known}) }
 
 func (drift) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{driftUp, driftFindings, driftHidden, driftFailed, driftChecked, driftSince} {
+	for _, d := range []*prometheus.Desc{driftUp, driftFindings, driftHidden, driftFailed, driftRepoFailed, driftChecked, driftSince} {
 		to <- d
 	}
 }
@@ -82,6 +86,14 @@ func (d drift) Collect(to chan<- prometheus.Metric) {
 			continue
 		}
 		seen[[2]string{repo, project}] = true
+		failed := 0.0
+		if p.Failed {
+			failed = 1
+		}
+		if p.Project == "" {
+			gauge(driftRepoFailed, failed, repo)
+			continue
+		}
 		counts := map[DriftFinding]int{}
 		for f, n := range p.Findings {
 			counts[DriftFinding{label(f.Kind), label(f.Severity)}] += n
@@ -90,10 +102,6 @@ func (d drift) Collect(to chan<- prometheus.Metric) {
 			gauge(driftFindings, float64(n), repo, project, f.Kind, f.Severity)
 		}
 		gauge(driftHidden, float64(p.Hidden), repo, project)
-		failed := 0.0
-		if p.Failed {
-			failed = 1
-		}
 		gauge(driftFailed, failed, repo, project)
 		if !p.Checked.IsZero() {
 			gauge(driftChecked, seconds(p.Checked), repo, project)

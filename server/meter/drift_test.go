@@ -46,6 +46,8 @@ func projects() []DriftProject {
 		{Repo: "acme/app", Project: "envs/dev", Checked: at},
 		{Repo: "acme/net", Project: "envs/prod", Failed: true, Checked: at, Since: at},
 		{Repo: "acme/net", Project: `a "b"\c`},
+		{Repo: "acme/net"},
+		{Repo: "acme/broken", Failed: true},
 	}
 }
 
@@ -67,6 +69,8 @@ func TestDrift(t *testing.T) {
 		`weir_drift_last_check_timestamp_seconds{project="envs/dev",repo="acme/app"} 1.8038772005e+09`,
 		`weir_drift_last_check_timestamp_seconds{project="envs/prod",repo="acme/app"} 1.8038772005e+09`,
 		`weir_drift_last_check_timestamp_seconds{project="envs/prod",repo="acme/net"} 1.8038772005e+09`,
+		`weir_drift_repository_failed{repo="acme/broken"} 1`,
+		`weir_drift_repository_failed{repo="acme/net"} 0`,
 		`weir_drift_since_timestamp_seconds{project="envs/prod",repo="acme/app"} 1.8037044005e+09`,
 		`weir_drift_since_timestamp_seconds{project="envs/prod",repo="acme/net"} 1.8038772005e+09`,
 		`weir_drift_up 1`,
@@ -140,7 +144,7 @@ func TestDriftIsReadSeldom(t *testing.T) {
 			var all sync.WaitGroup
 			for range 10 {
 				all.Go(func() {
-					if _, got := shown(m); len(got) != 16 {
+					if _, got := shown(m); len(got) != 18 {
 						t.Errorf("%d lines", len(got))
 					}
 				})
@@ -173,7 +177,7 @@ func TestAnyProjects(t *testing.T) {
 		status, got := shown(withDrift(func(context.Context) ([]DriftProject, error) { return all, nil }))
 		hidden := 0
 		for _, line := range got {
-			if strings.HasPrefix(line, "weir_drift_hidden{") {
+			if strings.HasPrefix(line, "weir_drift_hidden{") || strings.HasPrefix(line, "weir_drift_repository_failed{") {
 				hidden++
 			}
 		}
