@@ -54,7 +54,7 @@ func TestReopenedIsPlannedAnew(t *testing.T) {
 
 func TestBaseRetargeted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{gate: true})
+	w := newWorld(t, setup{gate: true, config: []string{"WEIR_BASE_BRANCHES=release"}})
 	_, err := w.box.Push(sandbox.Change{Repo: repo, Branch: "release", As: "alice", Files: map[string]string{
 		"weir.yaml": "version: 1\napprovals:\n  - {when: {dirs: [prod]}, require: {count: 2}}\n",
 	}})

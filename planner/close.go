@@ -34,7 +34,10 @@ func (t *task) close(ctx context.Context) error {
 	}
 	left := t.leftToApply()
 	if t.pr.Merged && t.rec.Mode == policy.OnMerge && len(left) > 0 {
-		return t.applyMerged(ctx, again)
+		if t.Gate.Elsewhere(t.pr) == nil {
+			return t.applyMerged(ctx, again)
+		}
+		t.rec.Mode = "" // it keeps no lock for an apply that never comes
 	}
 
 	outcome, err := t.release(ctx, nil)
@@ -139,7 +142,7 @@ func (t *task) applyMerged(ctx context.Context, again bool) error {
 // it says nothing.
 func (t *task) tellClosed(ctx context.Context, left []string, next []int) error {
 	r := t.say.Result(result.Closed)
-	r.Merged, r.Next = t.pr.Merged, next
+	r.Merged, r.Next, r.Notes = t.pr.Merged, next, append(r.Notes, t.Gate.Elsewhere(t.pr)...)
 	applied := false
 	for i, p := range t.rec.Projects {
 		if p.AppliedHead == "" {

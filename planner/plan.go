@@ -134,7 +134,7 @@ func (t *task) planAll(ctx context.Context, s *scope.Scope) error {
 		one := run.New("plan", &t.rec.Record, p, t.job.ID)
 		p.Run, p.PlanRun, p.Job, p.State, p.Note = one.ID, one.ID, t.job.ID, record.Planning, ""
 		p.PlanDigest, p.ChangeDigest = "", ""
-		p.PlanHead, p.PlanBase, p.PlanMerge = t.pr.Head, t.rec.Base, t.rec.Merge
+		p.PlanHead, p.PlanBase, p.PlanRef, p.PlanMerge = t.pr.Head, t.rec.Base, t.pr.Base, t.rec.Merge
 		p.Extra, p.AskedBy = nil, ""
 		if c := t.job.Command; c != nil && len(c.Extra) > 0 && (s.Asked == nil || slices.Contains(s.Asked, p.ID)) {
 			p.Extra, p.AskedBy = c.Extra, t.job.Actor

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +11,7 @@ import (
 // only if every requirement is met and there is something to apply.
 func Decide(f Facts) Decision {
 	d := Decision{Requirements: []Requirement{
-		planned(f), current(f), locked(f), approved(f), mergeable(f), requested(f),
+		Base(f.Pull, f.Bases), planned(f), current(f), locked(f), approved(f), mergeable(f), requested(f),
 	}}
 	if f.Unknown != "" {
 		d.Requirements = append([]Requirement{{Name: "configured", Reason: f.Unknown}}, d.Requirements...)
@@ -63,12 +64,14 @@ func planned(f Facts) Requirement {
 
 func current(f Facts) Requirement {
 	r := Requirement{Name: "current", Replan: true}
-	var old, moved []string
+	var old, elsewhere, moved []string
 	for _, p := range f.asked() {
 		switch {
 		case p.Stage != Ready && p.Stage != Unchanged:
 		case p.PlanHead != f.Pull.Head:
 			old = append(old, fmt.Sprintf("%s (planned at %s)", p.ID, Short(p.PlanHead)))
+		case p.PlanRef != f.Pull.Base:
+			elsewhere = append(elsewhere, fmt.Sprintf("%s (planned against %s)", p.ID, cmp.Or(p.PlanRef, "another branch")))
 		case p.BaseTouched:
 			moved = append(moved, p.ID)
 		}
@@ -76,6 +79,8 @@ func current(f Facts) Requirement {
 	switch {
 	case len(old) > 0:
 		r.Reason = fmt.Sprintf("the head is now %s, but these plans are older: %s", Short(f.Pull.Head), list(old))
+	case len(elsewhere) > 0:
+		r.Reason = fmt.Sprintf("it is against %s now, and these plans are not: %s", f.Pull.Base, list(elsewhere))
 	case len(moved) > 0:
 		r.Reason = fmt.Sprintf("%s has changed files of %s since it was planned", f.Pull.Base, list(moved))
 	default:

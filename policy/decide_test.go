@@ -17,15 +17,15 @@ func at(minute int) time.Time { return time.Date(2026, 11, 21, 9, minute, 0, 0, 
 // open returns facts with which the gate is open.
 func open() Facts {
 	return Facts{
-		Pull:    Pull{Number: 7, Author: "alice", Head: head1, Base: "main", Open: true, MergeableState: "clean"},
+		Pull:    Pull{Number: 7, Author: "alice", Head: head1, Base: "main", Default: "main", Open: true, MergeableState: "clean"},
 		Mode:    OnApproval,
 		Trigger: ByReview,
 		Rights:  map[string]Right{"alice": Write, "bob": Write, "carol": Admin, "eve": Read},
 		Reviews: []Review{{ID: 12, Author: "bob", State: "approved", Commit: head1, Submitted: at(5)}},
 		Posted:  []Posted{{Head: head1, Digests: map[string]string{"prod": "d1", "dev": ""}, At: at(4), ReviewsBefore: 11}},
 		Projects: []Project{
-			{ID: "dev", Stage: Unchanged, PlanHead: head1, Owner: 7},
-			{ID: "prod", Stage: Ready, PlanHead: head1, Digest: "d1", Owner: 7},
+			{ID: "dev", Stage: Unchanged, PlanHead: head1, PlanRef: "main", Owner: 7},
+			{ID: "prod", Stage: Ready, PlanHead: head1, PlanRef: "main", Digest: "d1", Owner: 7},
 		},
 	}
 }
@@ -96,11 +96,11 @@ func TestDecide(t *testing.T) {
 		{"pushed, and the plan differs", func(f *Facts) { push(f, "d2") }, "approved", "bob approved 1111111; the head is now 2222222, which does something else in prod"},
 		{"pushed, and one more project changes", func(f *Facts) {
 			push(f, "d1")
-			f.Projects = append(f.Projects, Project{ID: "stage", Stage: Ready, PlanHead: head2, Digest: "d9", Owner: 7})
+			f.Projects = append(f.Projects, Project{ID: "stage", Stage: Ready, PlanHead: head2, PlanRef: "main", Digest: "d9", Owner: 7})
 		}, "approved", "something else in stage"},
 		{"pushed, and an approved change is gone", func(f *Facts) {
 			push(f, "d1")
-			f.Projects = []Project{{ID: "dev", Stage: Ready, PlanHead: head2, Digest: "d5", Owner: 7}}
+			f.Projects = []Project{{ID: "dev", Stage: Ready, PlanHead: head2, PlanRef: "main", Digest: "d5", Owner: 7}}
 		}, "approved", "something else in dev, prod"},
 		// It once said that the head was now the commit that it had been before.
 		{"planned again for the same commit, and it differs", again, "approved", "bob approved 1111111, but it was planned again after that and now does something else in prod"},
@@ -115,7 +115,7 @@ func TestDecide(t *testing.T) {
 		}, "", ""},
 		{"one project was applied since", func(f *Facts) {
 			f.Posted[0].Digests["dev"] = "d0"
-			f.Projects[0] = Project{ID: "dev", Stage: Done, PlanHead: head1, Digest: "d0", Owner: 7}
+			f.Projects[0] = Project{ID: "dev", Stage: Done, PlanHead: head1, PlanRef: "main", Digest: "d0", Owner: 7}
 		}, "", ""},
 
 		// The latest word of each person.
@@ -200,6 +200,12 @@ func TestDecide(t *testing.T) {
 
 		// I2: the newest commit, the newest base.
 		{"pushed and not planned yet", func(f *Facts) { f.Pull.Head = head2 }, "current", "the head is now 2222222"},
+		{"planned against another branch", func(f *Facts) { f.Projects[1].PlanRef = "carols" }, "current", "it is against main now, and these plans are not: prod (planned against carols)"},
+		{"unchanged, but against another branch", func(f *Facts) { f.Projects[0].PlanRef = "carols" }, "current", "dev (planned against carols)"},
+		{"nobody knows against which branch", func(f *Facts) { f.Projects[1].PlanRef = "" }, "current", "prod (planned against another branch)"},
+		{"applied against another branch, and done", func(f *Facts) {
+			f.Projects[0] = Project{ID: "dev", Stage: Done, PlanHead: head1, PlanRef: "release/1", Owner: 7}
+		}, "", ""},
 		{"the base touched a project", func(f *Facts) { f.Projects[1].BaseTouched = true }, "current", "main has changed files of prod"},
 		{"a plan failed", func(f *Facts) { f.Projects[0].Stage = Unplanned; f.Projects[0].Why = "its plan failed" }, "planned", "dev: its plan failed"},
 		{"nothing planned", func(f *Facts) { f.Projects = nil }, "planned", "no plan yet"},

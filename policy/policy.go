@@ -15,6 +15,7 @@ type Facts struct {
 	Posted   []Posted         // the plans that were shown and can be approved, oldest first
 	Rules    []Rule           // further approvals that this plan needs
 	Checks   []Check          // of the head commit, by anybody; only needed where GitHub says "blocked"
+	Bases    []string         // patterns of branches beside the default one whose pull requests may be applied
 	Required []string         // names of the checks that the base branch requires; nil: not known
 	Projects []Project        // all projects of the pull request
 	Only     []string         // IDs of the projects that are to be applied; nil: all
@@ -66,6 +67,7 @@ type Pull struct {
 	Unvouched      string // why nobody answers for what it holds; then nothing of it is applied. "": somebody does
 	Head           string // full commit id
 	Base           string // branch
+	Default        string // branch that is the repository's default one now; "": not known
 	Draft          bool
 	Open           bool
 	Merged         bool
@@ -130,6 +132,7 @@ type Project struct {
 	Stage       Stage
 	Why         string // why it is Unplanned
 	PlanHead    string // head that the plan was made for
+	PlanRef     string // base branch that it was made against
 	BaseTouched bool   // the base branch has since changed files of this project
 	Digest      string // change digest; "" for Unchanged
 	Owner       int    // pull request that owns its lock now; 0: nobody
@@ -146,7 +149,7 @@ type Decision struct {
 // Requirement is one condition of the gate. The same value feeds the comment,
 // the check, the audit log and `weir explain`.
 type Requirement struct {
-	Name   string `json:"name"` // configured, planned, current, locked, approved, mergeable, asked
+	Name   string `json:"name"` // configured, base, planned, current, locked, approved, mergeable, asked
 	Met    bool   `json:"met"`
 	Reason string `json:"reason"`           // a sentence for people
 	Replan bool   `json:"replan,omitempty"` // a new plan would help

@@ -81,7 +81,7 @@ func (v view) HowToApply() string {
 
 // short forms of requirements, for a title that has room for little.
 var wants = map[string]string{
-	"configured": "a weir.yaml that can be read", "planned": "a plan", "current": "a newer plan", "locked": "its locks",
+	"configured": "a weir.yaml that can be read", "base": "a base branch that is applied", "planned": "a plan", "current": "a newer plan", "locked": "its locks",
 	"approved": "an approval", "mergeable": "a pull request that can be merged", "asked": "somebody to ask for it",
 }
 

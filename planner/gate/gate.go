@@ -44,13 +44,14 @@ type Hidden interface {
 	Hidden() string // says so, and how to change it, in a sentence
 }
 
-// Gate gathers facts. All fields are needed.
+// Gate gathers facts. All fields but Bases are needed.
 type Gate struct {
 	Facts     Facts
 	Teams     Teams
 	Locks     *locks.Locks
 	Checkouts *checkout.Repos
 	Store     store.Store
+	Bases     []string // patterns of branches beside the default one whose pull requests may be applied; may be empty
 }
 
 // Question is what is to be decided.
@@ -69,7 +70,7 @@ func (g *Gate) Ask(ctx context.Context, q Question) (policy.Decision, []policy.R
 	rec := q.Record
 	f := policy.Facts{
 		Pull: q.PR.Pull, Mode: rec.Mode, Trigger: q.Trigger, Actor: q.Actor,
-		Posted: rec.Posted, Only: q.Only, Rights: map[string]policy.Right{},
+		Posted: rec.Posted, Only: q.Only, Rights: map[string]policy.Right{}, Bases: g.Bases,
 	}
 	var owners map[locks.Key]int
 	var touched map[string]bool
@@ -100,7 +101,7 @@ func (g *Gate) Ask(ctx context.Context, q Question) (policy.Decision, []policy.R
 
 	for _, p := range rec.Projects {
 		f.Projects = append(f.Projects, policy.Project{
-			ID: p.ID, Stage: p.Stage(), Why: why(p), PlanHead: p.PlanHead,
+			ID: p.ID, Stage: p.Stage(), Why: why(p), PlanHead: p.PlanHead, PlanRef: p.PlanRef,
 			BaseTouched: touched[p.ID], Digest: p.ChangeDigest,
 			Owner: owners[p.Key()],
 		})
@@ -140,6 +141,17 @@ func (g *Gate) Ask(ctx context.Context, q Question) (policy.Decision, []policy.R
 		d = policy.Decide(f)
 	}
 	return d, f.Reviews, nil
+}
+
+// Elsewhere says, in notes for people, why nothing of a merged pull request is
+// applied: it was merged into a branch whose pull requests are not. There are
+// none where that is not so.
+func (g *Gate) Elsewhere(pr scope.PullRequest) []string {
+	base := policy.Base(pr.Pull, g.Bases)
+	if !pr.Merged || base.Met {
+		return nil
+	}
+	return []string{"Nothing of it is applied: " + base.Reason + "."}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -225,8 +237,15 @@ func (g *Gate) baseMoved(ctx context.Context, q Question) (base string, touched 
 	if err != nil {
 		return "", nil, err
 	}
-	if len(rec.Projects) == 0 || rec.Merge == "" {
+	if len(rec.Projects) == 0 {
 		return base, nil, nil
+	}
+	if rec.Merge == "" { // planned once, and not any more: nobody knows on what
+		touched = map[string]bool{}
+		for _, p := range rec.Projects {
+			touched[p.ID] = true
+		}
+		return base, touched, nil
 	}
 	from, to := rec.Base, base
 	if pr.Merged && pr.MergedAs != "" {

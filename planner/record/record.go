@@ -86,6 +86,7 @@ type ProjectRecord struct {
 	ChangeDigest string   `json:"change_digest,omitempty"` // of what it would do; "" without changes
 	PlanHead     string   `json:"plan_head,omitempty"`
 	PlanBase     string   `json:"plan_base,omitempty"`
+	PlanRef      string   `json:"plan_ref,omitempty"`     // base branch that PlanBase was the newest commit of
 	PlanMerge    string   `json:"plan_merge,omitempty"`   // commit that was planned
 	AppliedHead  string   `json:"applied_head,omitempty"` // head whose plan was applied last, by this pull request
 	DependsOn    []string `json:"depends_on,omitempty"`

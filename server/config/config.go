@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/robfig/cron/v3"
 )
 
@@ -55,6 +56,7 @@ type Config struct {
 	GitHub       GitHub    `yaml:"github"`
 	Repos        []string  `yaml:"repos" desc:"repositories that are served, as patterns of owner/name (acme/*, acme/infra-*); all others are refused"`
 	AllowForks   bool      `yaml:"allow_forks" default:"false" desc:"plan pull requests from forks too. A plan runs the pull request's code with this server's credentials: leave it off unless every fork is trusted"`
+	BaseBranches []string  `yaml:"base_branches" desc:"branches beside the default one whose pull requests may be applied, as patterns (release/*; ** reaches over slashes). Pull requests against all others are planned and never applied. The rules are read from the base branch: list only names that not everybody with write access may create and push to"`
 	Store        string    `yaml:"store" desc:"where records are kept: bolt://FILE, for one server, or dynamodb://TABLE?region=REGION (also &endpoint=URL), for any number of them. Default: weir.db in data_dir"`
 	Artifacts    string    `yaml:"artifacts" desc:"where plan files and logs are kept, sealed: file://DIR or s3://BUCKET?region=REGION (also &endpoint=URL&use_path_style=true for a server that speaks S3). Default: artifacts in data_dir"`
 	Dispatch     string    `yaml:"dispatch" desc:"queue that spreads the work over several servers: sqs://QUEUE.fifo?region=REGION (also &endpoint=URL). Without it they look into the store every few seconds"`
@@ -222,6 +224,11 @@ func (c *Config) finish(origin func(key string) string) []string {
 	for _, pattern := range c.Repos {
 		if _, err := path.Match(pattern, "owner/name"); err != nil || strings.Count(pattern, "/") != 1 {
 			complain("repos", "%q is no pattern such as acme/* or acme/infra", pattern)
+		}
+	}
+	for _, pattern := range c.BaseBranches {
+		if pattern == "" || !doublestar.ValidatePattern(pattern) || strings.HasPrefix(pattern, "refs/") {
+			complain("base_branches", "%q is no pattern of branch names such as release/*", pattern)
 		}
 	}
 	if c.Terraform.MaxParallel < 0 {

@@ -131,6 +131,24 @@ func TestServesIsExact(t *testing.T) {
 	}
 }
 
+func TestBaseBranches(t *testing.T) {
+	c, _, err := load(t, good+"base_branches: [hotfix, 'release/*']\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"hotfix", "release/*"}, c.BaseBranches); diff != "" {
+		t.Error(diff)
+	}
+	if c, _, err = load(t, good, "WEIR_BASE_BRANCHES=release/**"); err != nil || !slices.Equal(c.BaseBranches, []string{"release/**"}) {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for _, pattern := range []string{"release/[", "{release", "refs/heads/release/*", ""} {
+		if _, _, err := load(t, good+"base_branches: ["+fmt.Sprintf("%q", pattern)+"]\n"); err == nil || !strings.Contains(err.Error(), "base_branches (line 6): ") {
+			t.Errorf("%q: got %v, want a mistake with its line", pattern, err)
+		}
+	}
+}
+
 func TestPagesNeedAPasswordWhereOthersReachThem(t *testing.T) {
 	for _, tt := range []struct {
 		listen, public, user string

@@ -37,7 +37,7 @@ func (g *Client) PullRequest(ctx context.Context, repo string, number int) (scop
 	base, head := pr.GetBase(), pr.GetHead()
 	p := scope.PullRequest{
 		Pull: policy.Pull{
-			Number: pr.GetNumber(), Author: login(pr.User), Head: head.GetSHA(), Base: base.GetRef(), Draft: pr.GetDraft(),
+			Number: pr.GetNumber(), Author: login(pr.User), Head: head.GetSHA(), Base: base.GetRef(), Default: base.GetRepo().GetDefaultBranch(), Draft: pr.GetDraft(),
 			Open: pr.GetState() == "open", Merged: pr.GetMerged() || pr.MergedAt != nil, Mergeable: pr.Mergeable, MergeableState: pr.GetMergeableState(),
 		},
 		Title: pr.GetTitle(), URL: pr.GetHTMLURL(), HeadRef: head.GetRef(), BaseSHA: base.GetSHA(),

@@ -37,7 +37,7 @@ func pullBody(change m) m {
 		"user": m{"login": "alice"}, "draft": false, "merged": false, "mergeable": true, "mergeable_state": "clean",
 		"merge_commit_sha": "test-merge", "updated_at": "2026-02-03T04:05:06Z",
 		"head": m{"ref": "bucket", "sha": "h1", "repo": m{"id": 5}},
-		"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://github.example/acme/app.git"}},
+		"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://github.example/acme/app.git", "default_branch": "main"}},
 	}
 	for k, v := range change {
 		b[k] = v
@@ -48,7 +48,7 @@ func pullBody(change m) m {
 func TestPullRequest(t *testing.T) {
 	yes, no := true, false
 	plain := scope.PullRequest{
-		Pull:  policy.Pull{Number: 1, Author: "alice", Head: "h1", Base: "main", Open: true, Mergeable: &yes, MergeableState: "clean"},
+		Pull:  policy.Pull{Number: 1, Author: "alice", Head: "h1", Base: "main", Default: "main", Open: true, Mergeable: &yes, MergeableState: "clean"},
 		Title: "Add a bucket", URL: "https://github.example/acme/app/pull/1", HeadRef: "bucket", BaseSHA: "b1",
 		CloneURL: "https://github.example/acme/app.git", UpdatedAt: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
 	}
@@ -70,8 +70,16 @@ func TestPullRequest(t *testing.T) {
 		"fork":                         {m{"head": m{"ref": "bucket", "sha": "h1", "repo": m{"id": 6}}}, func(p *scope.PullRequest) { p.Fork = true }},
 		"fork gone":                    {m{"head": m{"ref": "bucket", "sha": "h1", "repo": nil}}, func(p *scope.PullRequest) { p.Fork = true }},
 		"deleted author":               {m{"user": nil}, func(p *scope.PullRequest) { p.Author = "ghost" }},
+		"against another branch than the default one": {
+			m{"base": m{"ref": "carols", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://github.example/acme/app.git", "default_branch": "trunk"}}},
+			func(p *scope.PullRequest) { p.Base, p.Default = "carols", "trunk" },
+		},
+		"no word of the default branch": {
+			m{"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://github.example/acme/app.git"}}},
+			func(p *scope.PullRequest) { p.Default = "" },
+		},
 		"credentials in a URL": {
-			m{"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://x:y@github.example/acme/app.git"}}},
+			m{"base": m{"ref": "main", "sha": "b1", "repo": m{"id": 5, "clone_url": "https://x:y@github.example/acme/app.git", "default_branch": "main"}}},
 			func(*scope.PullRequest) {},
 		},
 	} {

@@ -279,6 +279,18 @@ func (h *Hub) SetPrivate(full string, private bool) error {
 	})
 }
 
+// SetDefaultBranch makes another branch the default one. Pull requests stay
+// against the branches that they are against.
+func (h *Hub) SetDefaultBranch(full, branch string) error {
+	return change(h, full, func(r *repo) error {
+		if r.branches[branch] == "" {
+			return fmt.Errorf("make %s the default branch of %s: there is no such branch", branch, full)
+		}
+		r.DefaultBranch = branch
+		return nil
+	})
+}
+
 // Grant gives a person a permission in a repository; "none" takes it away.
 // The person is made where there is none of that login.
 func (h *Hub) Grant(full, login string, p record.Permission) error {
