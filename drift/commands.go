@@ -1,19 +1,16 @@
 package drift
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"weir/drift/accept"
 	"weir/drift/adopt"
 	"weir/drift/finding"
 	"weir/drift/proposal"
 	"weir/planner/project"
-	"weir/planner/project/config"
-	rules "weir/planner/project/edit/rule"
 	"weir/planner/run"
 	"weir/planner/scope"
 	"weir/planner/terraform"
@@ -128,54 +125,13 @@ func (s *survey) revert(_ context.Context, p project.Project) (*finding.Branch, 
 
 // accept proposes a rule that leaves what was found as it is, for a while.
 func (s *survey) accept(ctx context.Context, p project.Project) (*finding.Branch, string, error) {
-	asked := s.job.Command.Drift
-	var hide []config.IgnoreRule
-	var stars []string
-	for _, f := range s.asked(p) {
-		if f.Kind == finding.Deleted || f.Action == "delete" || f.Action == "replace" {
-			continue // no rule hides a destroy
-		}
-		if strings.Contains(f.Address, "*") {
-			stars = append(stars, markdown.Code(f.Address))
-			continue
-		}
-		attribute := f.Attribute
-		if attribute == "" {
-			attribute = "*"
-		}
-		hide = append(hide, config.IgnoreRule{Address: f.Address, Attribute: attribute, Owner: asked.Owner, Reason: asked.Reason, Until: asked.Until})
-	}
-	left := ""
-	if len(stars) > 0 {
-		left = "\n\nNot hidden, because a `*` in a rule stands for any characters, and the rule would hide more than this; write it by hand if that is meant:\n\n" + list(slices.Compact(stars))
-	}
-	if len(hide) == 0 && left != "" {
-		return nil, strings.TrimSpace(left), nil
-	}
-	if len(hide) == 0 {
-		return nil, "There is nothing here that a rule could hide: what would be destroyed or made again is never hidden, and is to be reverted or adopted.", nil
-	}
 	before, err := s.Checkouts.Files(ctx, s.job.Repo, s.head, project.File)
 	if err != nil {
 		return nil, "", err
 	}
-	after, err := rules.Accept(before[project.File], p.Dir, hide)
-	if byHand := (*rules.ByHandError)(nil); errors.As(err, &byHand) {
-		return nil, fmt.Sprintf("The rule cannot be added: %s line %d, %s. Make a pull request with these lines added there:\n\n%s",
-			project.File, byHand.Line, byHand.Why, markdown.Fence("yaml", byHand.Add)), nil
-	}
-	if err != nil {
-		return nil, sentence("The rule cannot be added: " + err.Error()), nil //nolint:nilerr // what is wrong with the file is told
-	}
-	if bytes.Equal(after, before[project.File]) {
-		return nil, "The rules of " + project.File + " say so already. The next check leaves it out.", nil
-	}
-	return &finding.Branch{
-		Message: "Accept drift of " + p.ID() + " until " + asked.Until,
-		Title:   "Drift: accept what differs in " + p.ID() + " until " + asked.Until,
-		Body:    fmt.Sprintf("Adds %d rules to `%s`, so that what is known is not told until %s. Owner: %s. Reason: %s", len(hide), project.File, asked.Until, markdown.Code(asked.Owner), markdown.Text(asked.Reason)) + left,
-		Files:   map[string][]byte{project.File: after},
-	}, "Once it is merged, what it names is counted and not told." + left, nil
+	asked := s.job.Command.Drift
+	branch, why := accept.Propose(before[project.File], p.ID(), p.Dir, s.asked(p), accept.Terms{Owner: asked.Owner, Reason: asked.Reason, Until: asked.Until})
+	return branch, why, nil
 }
 
 // asked are the findings that the command is about.

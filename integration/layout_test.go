@@ -62,6 +62,7 @@ var layout = map[string][]string{
 	"planner/work/...":      {"store", "planner/work/..."},
 
 	"drift":                  {"planner/...", "locks", "store", "drift/...", "templates/markdown"},
+	"drift/accept":           {"drift/finding", "planner/project", "planner/project/config", "planner/project/edit/rule", "templates/markdown"},
 	"drift/adopt":            {"drift/finding", "planner/project/edit", "planner/terraform", "templates/markdown"},
 	"drift/evidence":         {"drift/kind", "planner/...", "store"},
 	"drift/finding":          {},

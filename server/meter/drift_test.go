@@ -119,16 +119,16 @@ func TestI9_DriftThatCannotBeReadIsSaidSo(t *testing.T) {
 				t.Error("other metrics are gone")
 			}
 		}
-		look("1", 16)
+		look("1", 18)
 		err = errors.New("away")
-		look("1", 16) // it was read a moment ago
+		look("1", 18) // it was read a moment ago
 		pass(30 * time.Second)
 		look("0", 1)
 		err = nil
 		pass(29 * time.Second)
 		look("0", 1)
 		pass(time.Second)
-		look("1", 16)
+		look("1", 18)
 		if asked != 3 {
 			t.Errorf("asked %d times", asked)
 		}
