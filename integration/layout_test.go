@@ -71,7 +71,7 @@ var layout = map[string][]string{
 	"drift/owners":           {},
 	"server/notify":          {"drift/finding", "drift/notice"},
 	"drift/notice":           {"drift/finding", "store"},
-	"drift/origin":           {"drift/evidence", "drift/finding", "drift/kind", "planner/..."},
+	"drift/origin":           {"drift/evidence", "drift/finding", "drift/kind", "planner/...", "store"},
 	"drift/proposal":         {"store"},
 	"drift/schedule":         {"store"},
 	"drift/report":           {"drift/finding"},

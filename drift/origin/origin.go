@@ -5,6 +5,7 @@ package origin
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 
 	"weir/drift/evidence"
@@ -13,6 +14,7 @@ import (
 	"weir/planner/checkout"
 	"weir/planner/project"
 	"weir/planner/record"
+	"weir/store"
 )
 
 // Max is how many origins are told of one plan.
@@ -21,9 +23,6 @@ const Max = 100
 // Origins finds origins, by the same evidence and the same rules as drift
 // checks. All fields of its Gatherer are needed.
 type Origins struct{ evidence.Gatherer }
-
-// maxBlocks is how many blocks are kept of what a pull request changes.
-const maxBlocks = 300
 
 // Of fills in the run's Origins: where what a plan would do comes from that the
 // pull request does not ask for, by address. What nothing is known of is not
@@ -42,10 +41,36 @@ func (o Origins) Of(ctx context.Context, co *checkout.Checkout, p project.Projec
 		e = kind.Evidence{Summary: *r.Summary, Own: r.Pull}
 	}
 	r.Origins, r.Modules = origins(e), e.Now.Modules
-	if len(e.Since) > 0 && len(e.Since[0].Blocks) <= maxBlocks {
+	if len(e.Since) > 0 {
 		r.Blocks = e.Since[0].Blocks
 	}
+	bound(r)
 	return err
+}
+
+// maxBytes is how much of a run's record all this may take, of which its
+// summary takes a half at most.
+const maxBytes = store.MaxBody / 8
+
+// bound leaves out what is too much: first what serves the ledger alone, which
+// takes it for not known.
+func bound(r *record.Run) {
+	size := func(v any) int {
+		body, err := json.Marshal(v)
+		if err != nil {
+			return maxBytes + 1
+		}
+		return len(body)
+	}
+	if size(r.Blocks) > maxBytes/4 {
+		r.Blocks = nil
+	}
+	if size(r.Modules) > maxBytes/4 {
+		r.Modules = nil
+	}
+	for len(r.Origins) > 0 && size(r.Origins) > maxBytes/2 {
+		r.Origins = r.Origins[:len(r.Origins)/2]
+	}
 }
 
 func origins(e kind.Evidence) []record.Origin {

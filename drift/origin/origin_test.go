@@ -2,7 +2,9 @@ package origin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -171,5 +173,25 @@ func TestFaults(t *testing.T) {
 	want := []record.Origin{{Address: "aws_sqs_queue.b", Kind: "deleted outside", Why: "something else than Terraform deleted it; the code does not ask for it either"}}
 	if diff := cmp.Diff(want, r.Origins); diff != "" || !errors.Is(err, fault) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestBound holds that a record takes all of it, however long its names are.
+func TestBound(t *testing.T) {
+	long := strings.Repeat("x", 5_000)
+	r := &record.Run{Modules: map[string]string{}}
+	for i := range 100 {
+		r.Origins = append(r.Origins, record.Origin{Address: long, Kind: "data", Why: long})
+		r.Blocks = append(r.Blocks, long)
+		r.Modules[fmt.Sprint(i, long)] = "1"
+	}
+	bound(r)
+	body, err := json.Marshal(r)
+	if err != nil || len(body) > store.MaxBody/4 || len(r.Origins) == 0 || r.Blocks != nil || r.Modules != nil {
+		t.Errorf("%d bytes, %d origins, %v", len(body), len(r.Origins), err)
+	}
+	few := &record.Run{Blocks: []string{}, Modules: map[string]string{"a": "1"}, Origins: []record.Origin{{Address: "a.b"}}}
+	if bound(few); few.Blocks == nil || len(few.Modules) != 1 || len(few.Origins) != 1 {
+		t.Errorf("left %+v", few)
 	}
 }
