@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"weir/planner/work/line"
 	"weir/store"
 )
 
@@ -38,6 +39,9 @@ type acceptance struct {
 // them, all in one commit. If the delivery was accepted before, nothing
 // happens, fresh is false and there is no error. The empty delivery is none:
 // its jobs are always queued.
+//
+// A command that is too long, or one too many on its pull request or issue, is
+// not done, and people are told: see package line.
 //
 // An error leaves open whether the jobs are queued; the same delivery can be
 // accepted again to be sure. At most 79 jobs can be accepted at once.
@@ -113,7 +117,7 @@ func (q *Queue) acceptGroup(ctx context.Context, group []*acceptance) error {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	var writes []store.Write
 	taken := map[string]bool{} // deliveries of this group
-	changed, newest := map[store.Key]*line{}, map[store.Key]string{}
+	changed, newest := map[store.Key]*line.Line{}, map[store.Key]string{}
 	for _, a := range group {
 		a.fresh = a.delivery == "" || !taken[a.delivery] && records[a.keys[0]].Version == 0
 		if !a.fresh {
@@ -123,14 +127,14 @@ func (q *Queue) acceptGroup(ctx context.Context, group []*acceptance) error {
 		for _, j := range a.jobs {
 			l := changed[lineOf(j)]
 			if l == nil {
-				old, err := decode[line](records[lineOf(j)])
+				old, err := decode[line.Line](records[lineOf(j)])
 				if err != nil {
 					return err
 				}
 				l = &old
 				changed[lineOf(j)] = l
 			}
-			l.push(j, now)
+			l.Push(j, now)
 			newest[lineOf(j)] = j.ID
 			record.Jobs = append(record.Jobs, j.ID)
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"weir/planner/work/line"
 	"weir/planner/work/retry"
 )
 
@@ -34,7 +35,7 @@ func (r *runner) run(ctx context.Context, a *attempt, began time.Time) {
 }
 
 // outcome does the job and returns what it means for the line.
-func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now time.Time) {
+func (r *runner) outcome(ctx context.Context, job Job) func(l *line.Line, i int, now time.Time) {
 	log := r.q.Log.With("job", job.ID, "kind", job.Kind, "repo", job.Repo, "pull", job.Pull, "delivery", job.Delivery, "attempt", job.Attempt)
 	// Deaths do not end a close, which gives locks back and runs nothing
 	// dangerous.
@@ -58,22 +59,27 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 		return ended(Done, "")
 	case errors.Is(cause, ErrLost):
 		log.Warn("job was lost", "err", err)
-		return func(l *line, i int, now time.Time) { // if nobody took it
-			l.requeue(i, fmt.Sprintf("Attempt %d lost its lease.", job.Attempt), now, time.Time{}, func(*Job) {})
+		return func(l *line.Line, i int, now time.Time) { // if nobody took it
+			l.Requeue(i, fmt.Sprintf("Attempt %d lost its lease.", job.Attempt), now, time.Time{}, func(*Job) {})
 		}
 	case errors.Is(cause, ErrSuperseded), errors.Is(err, ErrSuperseded):
 		log.Info("job superseded")
 		return ended(Superseded, "A newer event of the pull request made it needless.")
 	case errors.Is(cause, ErrShutdown):
 		log.Info("job goes back to the queue")
-		return func(l *line, i int, now time.Time) {
-			l.requeue(i, "Begun anew after a restart.", now, time.Time{}, func(j *Job) { j.Attempt-- })
+		return func(l *line.Line, i int, now time.Time) {
+			l.Requeue(i, "Begun anew after a restart.", now, time.Time{}, func(j *Job) { j.Attempt-- })
+		}
+	case errors.Is(err, ErrOvertaken):
+		log.Info("job goes on after those that overtook it")
+		return func(l *line.Line, i int, now time.Time) { // a pause, in case that nothing did
+			l.Requeue(i, "Goes on after what was asked for.", now, now.Add(retry.Later(0)), func(*Job) {})
 		}
 	case errors.As(err, &limited):
 		log.Warn("job waits until it is allowed to go on", "err", err, "until", limited.Later())
-		return func(l *line, i int, now time.Time) {
+		return func(l *line.Line, i int, now time.Time) {
 			wait := retry.Later(limited.Later().Sub(now))
-			l.requeue(i, "Waits until it is allowed to go on.", now, now.Add(wait), func(*Job) {})
+			l.Requeue(i, "Waits until it is allowed to go on.", now, now.Add(wait), func(*Job) {})
 		}
 	case job.Errors+1 >= retry.MaxErrors:
 		untold := r.giveUp(ctx, job, err)
@@ -89,21 +95,21 @@ func (r *runner) outcome(ctx context.Context, job Job) func(l *line, i int, now 
 }
 
 // again puts a job back for another attempt after a wait.
-func again(job Job, note string) func(l *line, i int, now time.Time) {
+func again(job Job, note string) func(l *line.Line, i int, now time.Time) {
 	wait := retry.After(job.Errors+1, job.ID)
-	return func(l *line, i int, now time.Time) {
-		l.requeue(i, note, now, now.Add(wait), func(j *Job) { j.Errors++ })
+	return func(l *line.Line, i int, now time.Time) {
+		l.Requeue(i, note, now, now.Add(wait), func(j *Job) { j.Errors++ })
 	}
 }
 
 // ended takes the job out of the line. A plan that was asked to end and did
 // not get ready is superseded, whatever it failed on.
-func ended(state State, note string) func(l *line, i int, now time.Time) {
-	return func(l *line, i int, now time.Time) {
+func ended(state State, note string) func(l *line.Line, i int, now time.Time) {
+	return func(l *line.Line, i int, now time.Time) {
 		if l.Jobs[i].Stop && state != Done {
 			state, note = Superseded, l.Jobs[i].Note
 		}
-		l.end(i, state, note, now)
+		l.End(i, state, note, now)
 	}
 }
 
@@ -130,7 +136,7 @@ func (r *runner) giveUp(ctx context.Context, job Job, cause error) error {
 
 // settle records what an attempt came to, for as long as it takes: what is
 // not recorded would be done again. Only the end of the process bounds it.
-func (r *runner) settle(job Job, change func(l *line, i int, now time.Time)) {
+func (r *runner) settle(job Job, change func(l *line.Line, i int, now time.Time)) {
 	for pause, tries := 100*time.Millisecond, 0; ; pause = min(2*pause, 5*time.Second) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), claimTime)
 		err := r.q.settle(ctx, job, nil, change)

@@ -59,14 +59,14 @@ func (r *runner) handOn(err error) {
 	r.q.mu.Unlock()
 	r.q.desk.HandOn(func(name string, looked bool) news.Verdict {
 		key := store.Key{Partition: inQueue, Sort: name}
-		l := r.view[key].line
-		i, _ := l.next(now)
+		l := r.view[key].Line
+		i, _ := l.Next(now)
 		switch {
 		case here[key]:
 			return news.Keep
 		case err != nil, looked && i >= 0:
 			return news.Return
-		case looked && !l.runs():
+		case looked && !l.Runs():
 			return news.Done
 		}
 		return news.Keep

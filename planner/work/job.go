@@ -59,6 +59,10 @@ var (
 	// may be written for it.
 	ErrLost = errors.New("another worker took this job over")
 
+	// ErrOvertaken is returned by a drift check of which Overtaken is true:
+	// it goes on, where do can tell what is left, after those before it.
+	ErrOvertaken = errors.New("another check goes first")
+
 	// ErrShutdown ends a plan that was not ready when the process had to
 	// end. It is queued as it was, for the next start.
 	ErrShutdown = errors.New("the server shuts down")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weir/planner/work/lease"
+	"weir/planner/work/line"
 	"weir/store"
 )
 
@@ -33,6 +34,24 @@ func (q *Queue) Fence(ctx context.Context, job Job) (store.Write, error) {
 	return fence, nil
 }
 
+// Overtaken reports whether another job of the line is to be done before the
+// rest of this one, which this worker has: of drift, a check that somebody asked
+// for goes before the schedule's, and one of named projects before those of all.
+// The job gives way by returning ErrOvertaken.
+func (q *Queue) Overtaken(ctx context.Context, job Job) (bool, error) {
+	q.init()
+	records, err := q.Store.Get(ctx, lineOf(job))
+	if err != nil {
+		return false, fmt.Errorf("look who is before job %s: %w", job.ID, err)
+	}
+	l, err := decode[line.Line](records[0])
+	if err != nil {
+		return false, err
+	}
+	i := l.Running(job)
+	return i >= 0 && l.Overtaken(i, time.Now()), nil
+}
+
 // beat shows that this worker lives until ctx ends, and ends the job with
 // ErrLost when others have it or may think this worker dead. began is when the
 // job was about to be claimed.
@@ -50,18 +69,18 @@ func (q *Queue) beat(ctx context.Context, a *attempt, began time.Time) {
 // removes the claim. It returns ErrLost, and changes nothing, if the claim is
 // no longer the attempt's; that is also so when it was settled before.
 // unmoved, if not nil, is what the sign of life must still be.
-func (q *Queue) settle(ctx context.Context, job Job, unmoved *store.Version, change func(l *line, i int, now time.Time)) error {
+func (q *Queue) settle(ctx context.Context, job Job, unmoved *store.Version, change func(l *line.Line, i int, now time.Time)) error {
 	leases := q.leases()
 	err := store.Retry(ctx, func() error {
 		records, err := q.Store.Get(ctx, lineOf(job), leases.Claim(job.ID), leases.Beat(job.ID))
 		if err != nil {
 			return err
 		}
-		l, err := decode[line](records[0])
+		l, err := decode[line.Line](records[0])
 		if err != nil {
 			return err
 		}
-		i, beat := l.running(job), records[2]
+		i, beat := l.Running(job), records[2]
 		if i < 0 || !holderOf(job).Holds(records[1]) || unmoved != nil && beat.Version != *unmoved {
 			return ErrLost
 		}

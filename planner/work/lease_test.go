@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weir/planner/work/line"
 	"weir/store"
 	"weir/store/storetest"
 )
@@ -552,7 +553,7 @@ func TestTakingAJobBackNeedsAnUnmovedLease(t *testing.T) {
 		after := seen()
 		q2.init()
 		take := func(unmoved store.Version) error {
-			return q2.settle(t.Context(), j, &unmoved, func(l *line, i int, now time.Time) { l.end(i, Failed, "taken", now) })
+			return q2.settle(t.Context(), j, &unmoved, func(l *line.Line, i int, now time.Time) { l.End(i, Failed, "taken", now) })
 		}
 		if err := take(before); !errors.Is(err, ErrLost) {
 			t.Errorf("taken with an old sign of life: %v", err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"weir/planner/work/line"
 	"weir/planner/work/pace"
 	"weir/store"
 )
@@ -61,7 +62,7 @@ func (r *runner) take(records []store.Record) {
 	defer r.q.mu.Unlock()
 	for _, rec := range records {
 		r.q.desk.Looked(rec.Key.Sort)
-		l, err := decode[line](rec)
+		l, err := decode[line.Line](rec)
 		if err != nil {
 			r.q.Log.Error("a line of the queue cannot be read", "err", err)
 		}
@@ -141,8 +142,8 @@ func (r *runner) bringBack(ctx context.Context, now time.Time) error {
 		} else if !dead {
 			continue
 		}
-		err := r.q.settle(ctx, job, unmoved, func(l *line, i int, now time.Time) {
-			l.requeue(i, fmt.Sprintf("The worker of attempt %d died.", job.Attempt), now, time.Time{}, func(j *Job) {
+		err := r.q.settle(ctx, job, unmoved, func(l *line.Line, i int, now time.Time) {
+			l.Requeue(i, fmt.Sprintf("The worker of attempt %d died.", job.Attempt), now, time.Time{}, func(j *Job) {
 				if j.Worker == r.self {
 					j.Attempt, j.Note = j.Attempt-1, "" // it never began
 				} else {

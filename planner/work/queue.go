@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"weir/planner/work/gather"
 	"weir/planner/work/job"
+	"weir/planner/work/line"
 	"weir/planner/work/news"
 	"weir/store"
 )
@@ -169,11 +169,11 @@ func (q *Queue) Writes(ctx context.Context, job Job) ([]store.Write, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the queue of %s: %w", lineOf(job).Sort, err)
 	}
-	l, err := decode[line](records[0])
+	l, err := decode[line.Line](records[0])
 	if err != nil {
 		return nil, err
 	}
-	l.push(job, job.Accepted)
+	l.Push(job, job.Accepted)
 	q.mu.Lock()
 	q.written[lineOf(job)] = job.ID
 	q.mu.Unlock()
@@ -188,6 +188,7 @@ func (q *Queue) prepare(j Job, delivery string) (Job, error) {
 	j.ID, j.Accepted, j.State = ulid.Make().String(), time.Now().UTC().Truncate(time.Millisecond), Queued
 	j.Attempt, j.Errors, j.Crashes, j.Worker, j.Stop = 0, 0, 0, "", false
 	j.NotUntil, j.Ended, j.Note = time.Time{}, time.Time{}, ""
+	j = line.Bounded(j)
 	owner, name, _ := strings.Cut(j.Repo, "/")
 	wrong := ""
 	switch {
@@ -198,25 +199,27 @@ func (q *Queue) prepare(j Job, delivery string) (Job, error) {
 	case j.Pull < 0, j.Pull == 0 && len(j.Head+j.Topic) > 100,
 		j.Pull == 0 && !(j.Kind == MergeGroup && j.Head != "") && !(j.Kind == Drift && j.Topic != ""):
 		wrong = "neither a pull request nor a merge group nor drift"
-	case size(j) > maxLine:
-		wrong = fmt.Sprintf("it has more than %d bytes", maxLine)
+	case j.Issue < 0, strings.ContainsAny(j.Topic, "#!/"):
+		wrong = "neither a topic nor an issue of drift"
+	case line.Size(j) > line.MaxJob:
+		wrong = fmt.Sprintf("it has more than %d bytes", line.MaxJob)
 	default:
 		return j, nil
 	}
 	return Job{}, fmt.Errorf("queue %s of %.300s#%d: %s", j.Kind, j.Repo, j.Pull, wrong)
 }
 
-// lineOf returns the key of the line that the job belongs to. Merge groups and
-// topics of drift are no pull request: each is a line of its own.
-func lineOf(j Job) store.Key {
-	k := store.Key{Partition: inQueue, Sort: j.Repo + "#" + strconv.Itoa(j.Pull)}
-	switch {
-	case j.Kind == Drift:
-		k.Sort += "!" + j.Topic
-	case j.Pull == 0:
-		k.Sort += "@" + j.Head
+// lineOf returns the key of the line that the job belongs to.
+func lineOf(j Job) store.Key { return store.Key{Partition: inQueue, Sort: line.Of(j)} }
+
+// encode turns a record into JSON. The types of this package hold nothing
+// that JSON cannot.
+func encode(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("work: encode %T: %v", v, err))
 	}
-	return k
+	return body
 }
 
 // decode reads a record; one that is not there is the zero value.
@@ -232,7 +235,7 @@ func decode[T any](r store.Record) (v T, err error) {
 
 // save returns the writes that store a line that was read at a version. Jobs
 // that have ended get their records as long as there is room for them.
-func (q *Queue) save(l *line, key store.Key, version store.Version, room int) []store.Write {
+func (q *Queue) save(l *line.Line, key store.Key, version store.Version, room int) []store.Write {
 	writes := make([]store.Write, 1, 1+2*len(l.Ended))
 	for len(l.Ended) > 0 && len(writes)+2 <= room {
 		job := l.Ended[0]

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weir/planner/work/job"
+	"weir/planner/work/line"
 	"weir/store"
 	"weir/store/storetest"
 )
@@ -171,7 +172,7 @@ func TestAcceptRefuses(t *testing.T) {
 		"no number":      {{Kind: Plan, Repo: "a/b"}},
 		"no head":        {{Kind: MergeGroup, Repo: "a/b"}},
 		"one of several": {newJob(Plan, 1), {Kind: Plan, Repo: "a/b"}},
-		"too large":      {{Kind: Plan, Repo: "a/b", Pull: 1, Reason: strings.Repeat("x", maxLine)}},
+		"too large":      {{Kind: Plan, Repo: "a/b", Pull: 1, Reason: strings.Repeat("x", line.MaxJob)}},
 		"too many":       many,
 	} {
 		if _, err := q.Accept(t.Context(), "d", jobs...); err == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"weir/planner/work/history"
+	"weir/planner/work/line"
 	"weir/store"
 )
 
@@ -27,7 +28,7 @@ func (q *Queue) Jobs(ctx context.Context, repo string, pull int) ([]Job, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read jobs of %s: %w", key.Sort, err)
 	}
-	l, err := decode[line](records[0])
+	l, err := decode[line.Line](records[0])
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +90,14 @@ func (q *Queue) Pending(ctx context.Context) (int, error) {
 	return n, err
 }
 
-func (q *Queue) lines(ctx context.Context) ([]line, error) {
+func (q *Queue) lines(ctx context.Context) ([]line.Line, error) {
 	records, err := store.All(ctx, q.Store, inQueue, "")
 	if err != nil {
 		return nil, err
 	}
-	all := make([]line, len(records))
+	all := make([]line.Line, len(records))
 	for i, r := range records {
-		if all[i], err = decode[line](r); err != nil {
+		if all[i], err = decode[line.Line](r); err != nil {
 			return nil, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"weir/planner/work/lease"
+	"weir/planner/work/line"
 	"weir/planner/work/pace"
 	"weir/store"
 )
@@ -38,7 +39,7 @@ type runner struct {
 
 // seen is a line as it was last read, or as it was left by our own claim.
 type seen struct {
-	line
+	line.Line
 	version store.Version
 }
 
@@ -133,6 +134,17 @@ func (r *runner) wait(ctx context.Context, until time.Time) {
 // they wait, such as a place for terraform, they would otherwise hold all.
 const laterPart = 4
 
+// laterPlaces returns how many of such jobs may run for this one to begin. What
+// a person asked for has one place more, so that it need not wait for the end of
+// what takes hours.
+func (r *runner) laterPlaces(j Job) int {
+	places := r.workers / laterPart
+	if j.Command != nil {
+		return places + 1
+	}
+	return max(places, 1)
+}
+
 // best returns the line to be served next, with the index of its job, or -1
 // and when there may be one. It is one that we were told of, or else the one
 // that has waited for longest, or where nobody is told of any one of the first
@@ -148,13 +160,13 @@ func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time)
 	}
 	var ready []candidate
 	for k, l := range r.view {
-		switch i, at := l.next(now); {
+		switch i, at := l.Next(now); {
 		case ours[k] || len(ours) >= r.workers:
-		case i >= 0 && l.Jobs[i].Later && later >= max(r.workers/laterPart, 1):
+		case i >= 0 && l.Jobs[i].Later && later >= r.laterPlaces(l.Jobs[i]):
 		case i >= 0 && told[k]:
 			ready = append(ready, candidate{k, i, time.Time{}, l.Jobs[i].ID})
 		case i >= 0:
-			ready = append(ready, candidate{k, i, l.since(i), l.Jobs[i].ID})
+			ready = append(ready, candidate{k, i, l.Since(i), l.Jobs[i].ID})
 		case until.IsZero() || !at.IsZero() && at.Before(until):
 			until = at
 		}
@@ -173,11 +185,11 @@ func (r *runner) best(now time.Time) (key store.Key, index int, until time.Time)
 // claim makes job i of a line ours and begins it. A conflict is no error: the
 // line is read again.
 func (r *runner) claim(key store.Key, i int) error {
-	l := r.view[key].line
+	l := r.view[key].Line
 	l.Jobs = slices.Clone(l.Jobs)
 	began := time.Now()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.ctx))
-	a := &attempt{job: l.claim(i, r.self), cancel: cancel}
+	a := &attempt{job: l.Claim(i, r.self), cancel: cancel}
 	r.q.mu.Lock()
 	r.q.running[a.job.ID] = a
 	r.q.mu.Unlock()
@@ -197,7 +209,7 @@ func (r *runner) claim(key store.Key, i int) error {
 		}
 		return fmt.Errorf("claim job %s: %w", a.job.ID, err)
 	}
-	r.view[key] = seen{line: l} // Accept and the end of the job have it read again
+	r.view[key] = seen{Line: l} // Accept and the end of the job have it read again
 	r.attempts.Go(func() { r.run(ctx, a, began) })
 	return nil
 }

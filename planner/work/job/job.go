@@ -29,13 +29,13 @@ type Job struct {
 	Repo     string    `json:"repo"` // owner/name, as GitHub spells it
 	Pull     int       `json:"pull"` // 0 for a merge group and for drift
 	Head     string    `json:"head,omitempty"`
-	Topic    string    `json:"topic,omitempty"` // of drift: which line it is on
+	Topic    string    `json:"topic,omitempty"` // of drift: which line it is on, with Issue
 	Group    string    `json:"group,omitempty"` // of drift: the projects that are due
 	Issue    int       `json:"issue,omitempty"` // of drift: the issue on which it was asked for; 0: none
 	Command  *Command  `json:"command,omitempty"`
 	Actor    string    `json:"actor,omitempty"`    // GitHub login of who caused it
 	Trigger  string    `json:"trigger"`            // for people: "push", "comment", "review", "merge", "lock passed on", …
-	Reason   string    `json:"reason,omitempty"`   // for Refuse and Help: what to say
+	Reason   string    `json:"reason,omitempty"`   // for Refuse, Help, and on an issue of drift where Command has no Drift: what to say
 	Merged   bool      `json:"merged,omitempty"`   // for Close
 	Later    bool      `json:"later,omitempty"`    // it can wait: such jobs get a part of the workers only
 	Delivery string    `json:"delivery,omitempty"` // the delivery that caused it, if one did

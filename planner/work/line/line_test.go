@@ -1,6 +1,7 @@
-package work
+package line
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,38 +20,38 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // "plan", "plan:envs" (narrowed), … queue a job; "run" claims the next,
 // "ok", "error", "crash" and "shutdown" end the attempt that runs.
 func script(words string) string {
-	var l line
+	var l Line
 	now := noon
 	for n, word := range strings.Fields(words) {
 		now = now.Add(time.Minute)
 		i := -1
 		for k, j := range l.Jobs {
-			if j.State == Running {
+			if j.State == job.Running {
 				i = k
 			}
 		}
 		switch word {
 		case "run":
-			if next, _ := l.next(now); next >= 0 {
-				l.claim(next, "w")
+			if next, _ := l.Next(now); next >= 0 {
+				l.Claim(next, "w")
 			}
 		case "ok":
-			l.end(i, Done, "", now)
+			l.End(i, job.Done, "", now)
 		case "error":
-			l.requeue(i, "", now, now.Add(time.Hour), func(j *Job) { j.Errors++ })
+			l.Requeue(i, "", now, now.Add(time.Hour), func(j *job.Job) { j.Errors++ })
 		case "error4":
-			l.requeue(i, "", now, now.Add(time.Hour), func(j *Job) { j.Errors += 4 })
+			l.Requeue(i, "", now, now.Add(time.Hour), func(j *job.Job) { j.Errors += 4 })
 		case "crash":
-			l.requeue(i, "", now, time.Time{}, func(j *Job) { j.Crashes++ })
+			l.Requeue(i, "", now, time.Time{}, func(j *job.Job) { j.Crashes++ })
 		case "shutdown":
-			l.requeue(i, "", now, time.Time{}, func(j *Job) { j.Attempt-- })
+			l.Requeue(i, "", now, time.Time{}, func(j *job.Job) { j.Attempt-- })
 		default:
 			kind, dir, narrowed := strings.Cut(word, ":")
-			job := Job{ID: fmt.Sprint(n + 1), Kind: Kind(kind), Accepted: now}
+			added := job.Job{ID: fmt.Sprint(n + 1), Kind: job.Kind(kind), Accepted: now}
 			if narrowed {
-				job.Command = &Command{Dir: dir}
+				added.Command = &job.Command{Dir: dir}
 			}
-			l.push(job, now)
+			l.Push(added, now)
 		}
 	}
 	return draw(l)
@@ -58,11 +59,11 @@ func script(words string) string {
 
 // draw shows a line as words: the jobs in order, a * at the one that runs, a !
 // at one that is to stop, and after | those that have ended.
-func draw(l line) string {
+func draw(l Line) string {
 	var words []string
 	for _, j := range l.Jobs {
 		s := j.ID + string(j.Kind)
-		if j.State == Running {
+		if j.State == job.Running {
 			s += "*"
 		}
 		if j.Stop {
@@ -130,27 +131,27 @@ func TestLine(t *testing.T) {
 }
 
 func TestLineSaysWhatReplacesAJob(t *testing.T) {
-	var l line
-	l.push(Job{ID: "A", Kind: Plan}, noon)
-	l.push(Job{ID: "B", Kind: Close}, noon)
-	want := []Job{{ID: "A", Kind: Plan, State: Superseded, Note: "Replaced by job B (close).", Ended: noon}}
+	var l Line
+	l.Push(job.Job{ID: "A", Kind: job.Plan}, noon)
+	l.Push(job.Job{ID: "B", Kind: job.Close}, noon)
+	want := []job.Job{{ID: "A", Kind: job.Plan, State: job.Superseded, Note: "Replaced by job B (close).", Ended: noon}}
 	if diff := cmp.Diff(want, l.Ended); diff != "" {
 		t.Errorf("ended (-want +got):\n%s", diff)
 	}
 }
 
 func TestLineWaitsForTheNextAttempt(t *testing.T) {
-	var l line
-	l.push(Job{ID: "A", Kind: Plan, Accepted: noon}, noon)
-	l.claim(0, "w")
-	l.requeue(0, "", noon, noon.Add(time.Second), func(*Job) {})
-	if i, at := l.next(noon); i != -1 || !at.Equal(noon.Add(time.Second)) {
+	var l Line
+	l.Push(job.Job{ID: "A", Kind: job.Plan, Accepted: noon}, noon)
+	l.Claim(0, "w")
+	l.Requeue(0, "", noon, noon.Add(time.Second), func(*job.Job) {})
+	if i, at := l.Next(noon); i != -1 || !at.Equal(noon.Add(time.Second)) {
 		t.Errorf("next = %d, %v; want -1 and a second later", i, at)
 	}
-	if i, _ := l.next(noon.Add(time.Second)); i != 0 {
+	if i, _ := l.Next(noon.Add(time.Second)); i != 0 {
 		t.Errorf("next after its time = %d, want 0", i)
 	}
-	if got := l.since(0); !got.Equal(noon.Add(time.Second)) {
+	if got := l.Since(0); !got.Equal(noon.Add(time.Second)) {
 		t.Errorf("since = %v, want a second past noon", got)
 	}
 }
@@ -158,23 +159,36 @@ func TestLineWaitsForTheNextAttempt(t *testing.T) {
 // A pull request that is flooded stays within what the store takes, and what
 // is not taken is recorded as failed.
 func TestLineIsBounded(t *testing.T) {
-	var l line
+	var l Line
 	long := strings.Repeat("x", 10<<10)
 	for n := range 200 {
-		l.push(Job{ID: fmt.Sprint(n), Kind: Apply, Command: &Command{Extra: []string{long}}}, noon)
+		l.Push(job.Job{ID: fmt.Sprint(n), Kind: job.Apply, Command: &job.Command{Extra: []string{long}}}, noon)
 	}
-	if n := len(encode(l)); n > 350<<10 {
-		t.Errorf("a flooded line has %d bytes", n)
+	if body, err := json.Marshal(l); err != nil || len(body) > 350<<10 {
+		t.Errorf("a flooded line has %d bytes, %v", len(body), err)
 	}
-	if last := l.Ended[len(l.Ended)-1]; last.State != Failed || last.Note == "" || last.ID != "199" {
+	if last := l.Ended[len(l.Ended)-1]; last.State != job.Failed || last.Note == "" || last.ID != "199" {
 		t.Errorf("the last job ended as %+v", last)
 	}
-	l = line{}
+	l = Line{}
 	for n := range 200 {
-		l.push(Job{ID: fmt.Sprint(n), Kind: Help}, noon)
+		l.Push(job.Job{ID: fmt.Sprint(n), Kind: job.Explain, Command: &job.Command{}}, noon)
 	}
-	if len(l.Jobs) != maxWaiting {
-		t.Errorf("%d jobs wait, want %d", len(l.Jobs), maxWaiting)
+	if n := len(l.Jobs); n != maxCommands+1 || l.Jobs[n-1].Kind != job.Help || l.Jobs[n-1].Command != nil || l.Jobs[n-1].Reason == "" {
+		t.Errorf("%d jobs wait, the last of them %+v; want %d, and an answer for the rest", n, l.Jobs[n-1], maxCommands)
+	}
+	// What events bring has places of its own.
+	for n, kind := range []job.Kind{job.Gate, job.Plan, job.Close} {
+		l.Push(job.Job{ID: fmt.Sprint("event", n), Kind: kind}, noon)
+		if !slices.ContainsFunc(l.Jobs, func(j job.Job) bool { return j.Kind == kind }) {
+			t.Errorf("a %s was dropped, because people wrote many commands", kind)
+		}
+	}
+	for n := range 100 {
+		l.Push(job.Job{ID: fmt.Sprint("refuse", n), Kind: job.Refuse}, noon)
+	}
+	if n := len(l.Jobs); n != maxCommands+maxOthers {
+		t.Errorf("%d jobs wait, want %d", n, maxCommands+maxOthers)
 	}
 }
 
@@ -182,7 +196,7 @@ func TestLineIsBounded(t *testing.T) {
 // each of them.
 func TestLineModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var l line
+		var l Line
 		now := noon
 		pushed := 0
 		steps := rapid.IntRange(1, 60).Draw(t, "steps")
@@ -190,7 +204,7 @@ func TestLineModel(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "seconds")) * time.Second)
 			running := -1
 			for k, j := range l.Jobs {
-				if j.State == Running {
+				if j.State == job.Running {
 					running = k
 				}
 			}
@@ -199,52 +213,52 @@ func TestLineModel(t *testing.T) {
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			case 0, 1, 2:
 				pushed++
-				job := Job{ID: fmt.Sprintf("%03d", pushed), Kind: rapid.SampledFrom(job.Kinds).Draw(t, "kind"), Accepted: now}
+				added := job.Job{ID: fmt.Sprintf("%03d", pushed), Kind: rapid.SampledFrom(job.Kinds).Draw(t, "kind"), Accepted: now}
 				if rapid.Bool().Draw(t, "narrowed") {
-					job.Command = &Command{Project: "p"}
+					added.Command = &job.Command{Project: "p"}
 				}
-				l.push(job, now)
+				l.Push(added, now)
 				for _, j := range l.Jobs {
-					if j.Stop && (j.Kind != Plan || j.State != Running) {
+					if j.Stop && (j.Kind != job.Plan || j.State != job.Running) {
 						t.Fatalf("a %s that is %s was asked to stop", j.Kind, j.State)
 					}
 				}
-				if running >= 0 && !slices.ContainsFunc(l.Jobs, func(j Job) bool { return j.ID == before.Jobs[running].ID && j.State == Running }) {
+				if running >= 0 && !slices.ContainsFunc(l.Jobs, func(j job.Job) bool { return j.ID == before.Jobs[running].ID && j.State == job.Running }) {
 					t.Fatalf("the job that runs is gone: %s", draw(l))
 				}
-				if job.Kind == Plan && job.Full() {
+				if added.Kind == job.Plan && added.Full() {
 					for _, j := range l.Jobs {
-						if j.Kind == Plan && j.Full() && j.ID != job.ID && !j.Stop {
+						if j.Kind == job.Plan && j.Full() && j.ID != added.ID && !j.Stop {
 							t.Fatalf("a full plan is still to be done beside a newer one: %s", draw(l))
 						}
 					}
 				}
 			case 3:
-				if i, _ := l.next(now); i >= 0 {
-					l.claim(i, "w")
+				if i, _ := l.Next(now); i >= 0 {
+					l.Claim(i, "w")
 				} else if running < 0 && len(l.Jobs) > 0 {
 					for _, j := range l.Jobs {
-						if j.NotUntil.IsZero() && j.Kind == Help {
+						if j.NotUntil.IsZero() && j.Kind == job.Help {
 							t.Fatalf("nothing to claim though help waits: %s", draw(l))
 						}
 					}
 				}
 			case 4:
 				if running >= 0 {
-					l.end(running, Done, "", now)
+					l.End(running, job.Done, "", now)
 				}
 			case 5:
 				if running >= 0 {
-					l.requeue(running, "", now, now.Add(time.Minute), func(j *Job) { j.Errors++ })
+					l.Requeue(running, "", now, now.Add(time.Minute), func(j *job.Job) { j.Errors++ })
 				}
 			}
 			runs := 0
 			ids := map[string]bool{}
 			for _, j := range l.Jobs {
-				if j.State == Running {
+				if j.State == job.Running {
 					runs++
 				}
-				if ids[j.ID] || j.State != Running && j.State != Queued {
+				if ids[j.ID] || j.State != job.Running && j.State != job.Queued {
 					t.Fatalf("wrong job %+v in %s", j, draw(l))
 				}
 				ids[j.ID] = true
