@@ -178,7 +178,7 @@ func TestI7_MergedIntoAnotherBase(t *testing.T) {
 	w.review("bob", p, "APPROVE")
 	w.quiet()
 	w.merge(p)
-	w.comment(p, "unlocked", "**Merged, but never applied**", "Nothing of it is applied: it was merged into feature;", "a pull request that brings it to main plans and applies it")
+	w.comment(p, "unlocked", "**Merged, but never applied**", "Nothing of it is applied: it was merged into feature;", "A pull request that brings it to main plans and applies it")
 	w.owner("prod", 0)
 	for _, command := range []string{"apply", "plan"} {
 		w.say("carol", p, "weir "+command)

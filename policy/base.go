@@ -40,7 +40,7 @@ func Base(p Pull, listed []string) Requirement {
 		served += " (" + list(listed) + ")"
 	}
 	if p.Merged {
-		r.Reason = fmt.Sprintf("it was merged into %s; only what is against %s, is applied: a pull request that brings it to %s plans and applies it",
+		r.Reason = fmt.Sprintf("it was merged into %s; only what is against %s, is applied. A pull request that brings it to %s plans and applies it",
 			p.Base, served, p.Default)
 		return r
 	}

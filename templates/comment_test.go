@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"weir/planner/gate"
 	"weir/planner/record"
 	"weir/planner/result"
+	"weir/planner/scope"
 	"weir/planner/terraform"
 	"weir/policy"
 )
@@ -291,6 +293,10 @@ func situations(t *testing.T) map[string]result.Result {
 	add("closed_unapplied", result.Closed, func(r *result.Result) {
 		r.Merged, r.Projects, r.Next = true, []result.Project{network(), staging()}, []int{13}
 	})
+	add("closed_other_base", result.Closed, func(r *result.Result) {
+		pr := scope.PullRequest{Pull: policy.Pull{Base: "feature", Default: "main", Merged: true}}
+		r.Merged, r.BaseRef, r.Projects, r.Notes = true, "feature", []result.Project{network()}, (&gate.Gate{}).Elsewhere(pr)
+	})
 	add("closed_applied", result.Closed, func(r *result.Result) {
 		n := network()
 		n.State = record.Applied
@@ -302,6 +308,12 @@ func situations(t *testing.T) map[string]result.Result {
 	})
 	add("explain", result.Explain, func(r *result.Result) {
 		r.Projects, r.Decision = []result.Project{network()}, waits()
+	})
+	add("explain_other_base", result.Explain, func(r *result.Result) {
+		r.Projects, r.Decision = []result.Project{network()}, waits()
+		r.Decision.Requirements = append([]policy.Requirement{
+			policy.Base(policy.Pull{Base: "carols_[branch](//example.com)", Default: "main"}, []string{"hotfix", "release/*"}),
+		}, r.Decision.Requirements...)
 	})
 	add("explain_waiting", result.Explain, func(r *result.Result) {
 		r.Waiting = []record.Waiting{{ID: "envs/prod", Owner: 12, Place: 1}}
