@@ -229,10 +229,10 @@ func TestI10_IssueModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var l Line
 		people := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z]{3}`), 1, 12, rapid.ID[string]).Draw(t, "people")
-		for n := range rapid.IntRange(1, 120).Draw(t, "steps") {
+		for n := range rapid.IntRange(1, 100).Draw(t, "steps") {
 			if rapid.IntRange(0, 4).Draw(t, "what") > 0 {
 				j := asked(rapid.SampledFrom(people).Draw(t, "who"), fmt.Sprintf("%03d", n))
-				j.Reason = strings.Repeat("x", rapid.SampledFrom([]int{0, 100, 20_000}).Draw(t, "size"))
+				j.Reason = strings.Repeat("x", rapid.SampledFrom([]int{0, 100, 6000}).Draw(t, "size"))
 				alone := !slices.ContainsFunc(l.Jobs, func(o job.Job) bool { return waits(o) && o.Actor == j.Actor })
 				ended := len(l.Ended)
 				l.Push(j, noon)
