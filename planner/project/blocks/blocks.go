@@ -5,7 +5,6 @@ package blocks
 
 import (
 	"crypto/sha256"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -34,6 +33,7 @@ const (
 	maxPath      = 1000     // bytes of one
 	maxSteps     = 100_000  // of following values
 	maxOthers    = 50       // different names of other files and directories
+	maxLooks     = 500_000  // at names that the code has
 )
 
 // Reader reads files of projects, each content once, and at most 32 MiB: what
@@ -74,17 +74,23 @@ func isVariables(p project.Project, name string) bool {
 // A plan does not tell what locals are made of, nor that a value comes from
 // the default of a module's variable, or what a module's output is made of.
 // Therefore these count as touched too:
-//   - a local that is made of a changed variable, local or output of a module;
+//   - a local or data source that is made of a value that may have changed:
+//     of a variable, local, data source or module, or of a resource, as far as
+//     what was touched of that may decide the value;
 //   - a block within a module, or with a value from one, that such a changed
-//     default or output takes part in.
+//     default or output takes part in;
+//   - what an import block or the source of a module call with a changed value
+//     is about.
 //
 // Blocks moved, removed and import touch the addresses that they name. A
 // module that is called several times has its blocks once for each path of
 // calls. Of an old module that nothing calls any more the call was touched.
 //
-// Anything may have changed where a provider was configured differently, where
-// a file cannot be read, and where another file changed that the code may
-// read.
+// Anything may have changed where a provider was configured differently, by its
+// own block or by a value that it is made of, or comes from elsewhere; where
+// the state is kept elsewhere; where a file cannot be read; where a file
+// changed that OpenTofu reads and Terraform does not, or the other way round;
+// and where another file changed that the code may read.
 func (r *Reader) Changed(c Change) []string {
 	if size(c.Before) > maxBytes || size(c.After) > maxBytes {
 		return nil
@@ -93,7 +99,10 @@ func (r *Reader) Changed(c Change) []string {
 	for _, name := range c.Files {
 		was, existed := c.Before[name]
 		is, exists := c.After[name]
+		_, instead := c.After[module.Instead(name)]
 		switch {
+		case Reads(c.Project, name) && (module.IsTofu(name) || instead):
+			return nil // which of the two programs is used is not known here
 		case Reads(c.Project, name) && (existed || exists):
 			if existed && !r.read(before, c.Project, name, was) || exists && !r.read(after, c.Project, name, is) {
 				return nil
@@ -102,7 +111,7 @@ func (r *Reader) Changed(c Change) []string {
 			return nil
 		case Reads(c.Project, name):
 			return nil // a link or a submodule
-		case !harmless(name):
+		default:
 			others = append(others, name)
 		}
 	}
@@ -112,10 +121,10 @@ func (r *Reader) Changed(c Change) []string {
 			return nil
 		}
 	}
-	if mayRead(c, others) {
+	if r.mayRead(c, others) {
 		return nil
 	}
-	variables := movedVariables(c.Project, before, after)
+	variables := movedVariables(c, before, after)
 	if len(variables) == 0 && !slices.ContainsFunc(values(changed), (*delta).some) {
 		return []string{}
 	}
@@ -173,152 +182,4 @@ func dirsOf(sides ...map[string]*file) map[string]bool {
 		}
 	}
 	return dirs
-}
-
-// delta is what changed in a directory.
-type delta struct {
-	names    map[string]bool // addresses within the module
-	anything bool
-}
-
-func (d *delta) some() bool { return len(d.names) > 0 }
-
-// differ compares the blocks of a directory's changed files. It does not
-// matter which of them a block stands in, but for override files.
-func differ(dir string, before, after map[string]*file) *delta {
-	d := &delta{names: map[string]bool{}}
-	was, is := prints(dir, before), prints(dir, after)
-	for _, pair := range [][2]map[string]*group{{was, is}, {is, was}} {
-		for key, g := range pair[0] {
-			other := pair[1][key]
-			if other != nil && slices.Equal(g.prints, other.prints) {
-				continue
-			}
-			d.anything = d.anything || g.names == nil
-			for _, name := range g.names {
-				only := arguments(g, other)
-				for _, argument := range only {
-					d.names[name+"#"+argument] = true
-				}
-				if len(only) == 0 {
-					d.names[name] = true
-				}
-			}
-		}
-	}
-	return d
-}
-
-// group is all blocks of one key.
-type group struct {
-	prints []string // sorted
-	names  []string
-	items  []item // of a resource that has one block
-}
-
-// arguments are the names of the arguments and nested blocks in which two
-// blocks of a resource differ; none where there is more to it.
-func arguments(a, b *group) []string {
-	if b == nil || a.items == nil || b.items == nil {
-		return nil
-	}
-	names := map[string]bool{}
-	for _, pair := range [][2][]item{{a.items, b.items}, {b.items, a.items}} {
-		for _, i := range pair[0] {
-			of := func(items []item) (prints []string) {
-				for _, other := range items {
-					if other.name == i.name {
-						prints = append(prints, other.print)
-					}
-				}
-				return prints
-			}
-			if !slices.Equal(of(pair[0]), of(pair[1])) {
-				names[i.name] = true
-			}
-		}
-	}
-	for name := range names {
-		if meta[name] || !isName(name) {
-			return nil
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
-// meta are arguments of any resource, which decide more than one attribute
-// ("Meta-arguments", "Dynamic Blocks").
-var meta = map[string]bool{
-	"count": true, "for_each": true, "provider": true, "depends_on": true, "lifecycle": true,
-	"provisioner": true, "connection": true, "dynamic": true,
-}
-
-func prints(dir string, files map[string]*file) map[string]*group {
-	groups := map[string]*group{}
-	for name, f := range files {
-		if path.Dir(name) != dir {
-			continue
-		}
-		for _, b := range f.blocks {
-			g := groups[b.key]
-			if g == nil {
-				g = &group{names: b.names, items: b.items}
-				groups[b.key] = g
-			} else {
-				g.items = nil
-			}
-			text := b.print
-			if overrides(name) {
-				g.items = nil
-				text = path.Base(name) + "\x00" + text
-			}
-			g.prints = append(g.prints, text)
-		}
-	}
-	for _, g := range groups {
-		slices.Sort(g.prints)
-	}
-	return groups
-}
-
-// overrides reports whether a file's blocks are merged into those of others
-// ("Override Files"), in the order of the files' names.
-func overrides(name string) bool {
-	base, _, _ := strings.Cut(path.Base(name), ".")
-	return base == "override" || strings.HasSuffix(base, "_override")
-}
-
-// movedVariables are the variables of the root module that have other values
-// in files.
-func movedVariables(p project.Project, before, after map[string]*file) []string {
-	type value struct{ file, print string }
-	was, is := map[string][]value{}, map[string][]value{}
-	for _, side := range []struct {
-		files map[string]*file
-		to    map[string][]value
-	}{{before, was}, {after, is}} {
-		for name, f := range side.files {
-			for variable, print := range f.variables {
-				side.to[variable] = append(side.to[variable], value{name, print})
-			}
-		}
-	}
-	var moved []string
-	for _, pair := range [][2]map[string][]value{{was, is}, {is, was}} {
-		for variable, a := range pair[0] {
-			b := pair[1][variable]
-			// A value that moves to another file is the same, unless one there was before.
-			differ := len(a) != len(b) || len(a) == 1 && a[0].print != b[0].print || len(a) > 1 && !same(a, b)
-			if differ {
-				moved = append(moved, variable)
-			}
-		}
-	}
-	slices.Sort(moved)
-	return slices.Compact(moved)
-}
-
-// same reports whether two lists have the same elements, each of them once.
-func same[T comparable](a, b []T) bool {
-	return !slices.ContainsFunc(a, func(v T) bool { return !slices.Contains(b, v) })
 }

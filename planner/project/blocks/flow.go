@@ -2,7 +2,6 @@ package blocks
 
 import (
 	"maps"
-	"path"
 	"slices"
 	"strings"
 )
@@ -14,13 +13,15 @@ type flow struct {
 	seen  map[value]bool
 	todo  []value
 	steps int
+
+	anything bool // a value decides how a provider is configured, or where the state is
 }
 
 // value is a variable, a local or an output of a module, as one instance
 // refers to it.
 type value struct {
 	at   *instance
-	name string // "var.a", "local.a", "module.net.out"
+	name string // "var.a", "local.a", "data.a.b", "module.net.out", "module.net" for all of them, "aws_vpc.a", "aws_vpc.a#tags"
 
 	// silent is one that a plan does not name where it says what a value comes
 	// from: what refers to it has itself to count as touched.
@@ -49,14 +50,14 @@ func (t *tree) touched(changed map[string]*delta, variables []string) []string {
 			if f.found[at.path+name] = true; len(f.found) > maxBlocks {
 				return nil
 			}
-			f.seed(at, name)
+			f.seed(at, name, d)
 		}
 	}
 	for len(f.todo) > 0 {
 		v := f.todo[len(f.todo)-1]
 		f.todo = f.todo[:len(f.todo)-1]
 		f.step(v)
-		if f.steps > maxSteps || len(f.found) > maxBlocks {
+		if f.anything || f.steps > maxSteps || len(f.found) > maxBlocks {
 			return nil
 		}
 	}
@@ -67,15 +68,22 @@ func (t *tree) touched(changed map[string]*delta, variables []string) []string {
 }
 
 // seed adds the value that a changed block has.
-func (f *flow) seed(at *instance, name string) {
+func (f *flow) seed(at *instance, name string, d *delta) {
 	kind, rest, _ := strings.Cut(name, ".")
+	inner := strings.Contains(rest, ".")
 	switch {
-	case kind == "local", kind == "var" && at.parent == nil:
+	case kind == "local", kind == "var" && at.parent == nil, kind == "module" && !inner, kind == "data" || kind == "ephemeral":
 		f.add(value{at, name, false})
-	case kind == "var" && !f.dirs[at.parent.dir].args[at.call][rest]:
-		f.add(value{at, name, true})
+	case kind == "var":
+		// Where a value is passed, another default makes no difference.
+		outer, passed := f.dirs[at.parent.dir], f.dirs[at.dir]
+		if !outer.args[at.call][rest] || d.values[name] || passed != nil && passed.fallback[rest] {
+			f.add(value{at, name, true})
+		}
 	case kind == "output" && at.parent != nil:
 		f.add(value{at.parent, "module." + at.call + "." + rest, true})
+	case !inner && kind != "output" && kind != "check":
+		f.add(value{at, name, false})
 	}
 }
 
@@ -93,41 +101,100 @@ func (f *flow) step(v value) {
 	if d == nil {
 		return
 	}
-	names := []string{v.name}
-	if strings.HasPrefix(v.name, "module.") {
-		names = append(names, strings.TrimSuffix(v.name, path.Ext(v.name))+".*")
-	}
-	for _, name := range names {
-		for _, user := range d.users[name] {
+	for _, name := range f.references(d, v.name) {
+		f.steps++
+		for _, u := range d.users[name] {
 			f.steps++
-			kind, rest, _ := strings.Cut(user, ".")
-			switch {
-			case kind == "local":
-				f.found[v.at.path+user] = true
-				f.add(value{v.at, user, false})
-			case kind == "output" && v.at.parent != nil:
-				f.add(value{v.at.parent, "module." + v.at.call + "." + rest, v.silent})
-			case v.silent:
-				f.found[v.at.path+user] = true
-			}
+			f.use(v, u)
 		}
 		for _, p := range d.passes[name] {
 			f.steps++
-			switch p.name {
-			case "count", "for_each", "depends_on", "providers":
-				if v.silent {
-					f.found[v.at.path+"module."+p.call] = true
-				}
-				continue
-			}
-			inner := v.at.inner[p.call]
-			for _, in := range inner {
-				f.steps++
-				f.add(value{in, "var." + p.name, v.silent})
-			}
-			if len(inner) == 0 && v.silent { // a module from elsewhere
-				f.found[v.at.path+"module."+p.call] = true
-			}
+			f.pass(v, p)
 		}
 	}
+}
+
+// references are the names by which a directory refers to a value, as refers
+// names them.
+func (f *flow) references(d *directory, name string) []string {
+	kind, rest, _ := strings.Cut(name, ".")
+	switch kind {
+	case "var", "local", "data", "ephemeral":
+		return []string{name}
+	case "module":
+		if of, _, one := strings.Cut(rest, "."); one {
+			return []string{name, "module." + of + ".*"}
+		}
+	}
+	var names []string
+	of, argument, one := strings.Cut(name, "#")
+	for attribute := range d.attributes[of] {
+		f.steps++
+		switch {
+		case !one, attribute == "*", attribute == argument:
+		case d.set[of][attribute]:
+			continue // which says another value
+		case argument == "timeouts", argument == "tags" && attribute != "tags_all":
+			continue // they never decide another attribute
+		}
+		names = append(names, of+"."+attribute)
+	}
+	return names
+}
+
+// use is that of a value in a block.
+func (f *flow) use(v value, u user) {
+	kind, rest, _ := strings.Cut(u.key, ".")
+	switch {
+	case u.names == nil:
+		f.anything = true
+	case u.key != u.names[0]: // an import block
+		for _, name := range u.names {
+			f.found[v.at.path+name] = true
+		}
+	case kind == "local", kind == "data", kind == "ephemeral":
+		f.found[v.at.path+u.key] = true
+		f.add(value{v.at, u.key, false})
+	case kind == "output" && v.at.parent != nil:
+		f.add(value{v.at.parent, "module." + v.at.call + "." + rest, v.silent})
+	default:
+		if v.silent {
+			f.found[v.at.path+u.key] = true
+		}
+		if u.item == "" {
+			return
+		}
+		// The plan says of what it is made, but not of what it is behind a local.
+		next := u.key
+		if !meta[u.item] {
+			next += "#" + u.item
+		}
+		f.add(value{v.at, next, false})
+	}
+}
+
+// pass is that of a value in a module call.
+func (f *flow) pass(v value, p pass) {
+	inner := v.at.inner[p.call]
+	switch p.name {
+	case "source", "version":
+		f.found[v.at.path+"module."+p.call] = true
+	case "count", "for_each", "depends_on", "providers":
+		if v.silent {
+			f.found[v.at.path+"module."+p.call] = true
+		}
+		return
+	}
+	for _, in := range inner {
+		f.steps++
+		f.add(value{in, "var." + p.name, v.silent})
+	}
+	if len(inner) > 0 {
+		return
+	}
+	// A module from elsewhere.
+	if v.silent {
+		f.found[v.at.path+"module."+p.call] = true
+	}
+	f.add(value{v.at, "module." + p.call, false})
 }

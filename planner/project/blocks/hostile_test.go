@@ -31,6 +31,11 @@ func TestHostileFiles(t *testing.T) {
 		"new lines":          {large("locals {\n  a = [", "\n", "]\n}\n"), ""},
 		"keys":               {large("moved {\n  from = a.b", "[c]", "\n}\n"), ""},
 		"dots":               {large("moved {\n  from = a", ".b", "\n}\n"), ""},
+		"attributes":         {large("locals {\n  a = [", "b.c.d,", "]\n}\n"), "resource \"b\" \"c\" {\n}\n"},
+		"names of files":     {large("locals {\n  a = [", "\"${path.module}/${b}/x\",", "]\n}\n"), ""},
+		"nested texts":       {"locals {\n  a = " + strings.Repeat("\"${", 300) + strings.Repeat("x", module.MaxSize/64) + strings.Repeat("}\"", 300) + "\n}\n", ""},
+		"a text of pieces":   {large("locals {\n  a = file(\"", "${b}/", "\")\n}\n"), ""},
+		"providers":          {large("terraform {\n  required_providers {\n    a = {", "a=1,", "}\n  }\n}\n"), ""},
 		"many locals of one": {"locals {\n" + locals.String() + "}\n", "locals {\n  a0 = 1\n}\n"},
 		"a chain of locals":  {"locals {\n" + chain.String() + "}\n", "locals {\n  a0 = 1\n}\n"},
 		"many of many": {
@@ -43,7 +48,7 @@ func TestHostileFiles(t *testing.T) {
 		p := project.Project{Dir: "."}
 		changed := "locals {\n  a = 1\n}\n" + test.changed
 		got := r.Changed(Change{
-			Project: p, Files: []string{"a.tf", "b.tf"}, Before: map[string][]byte{"a.tf": []byte(test.text)},
+			Project: p, Files: []string{"a.tf", "b.tf", "README.md", "docs/LICENSE"}, Before: map[string][]byte{"a.tf": []byte(test.text)},
 			After: map[string][]byte{"a.tf": []byte(test.text), "b.tf": []byte(changed)},
 		})
 		r.Versions(p, map[string][]byte{"a.tf": []byte(test.text)})

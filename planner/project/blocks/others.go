@@ -18,10 +18,10 @@ func holds(name string, p project.Project) bool {
 	return around(p.Dir) || slices.ContainsFunc(p.Modules, around)
 }
 
-// harmless reports whether files of a name hold nothing that a plan depends
-// on: what is written for people or for other tools, versions, tests, modules
-// and variables of other projects.
-func harmless(name string) bool {
+// quiet reports whether files of a name hold nothing that a plan depends on,
+// unless the code reads them as it reads any other: what is written for people
+// or for other tools, versions, tests, modules and variables of other projects.
+func quiet(name string) bool {
 	base := path.Base(name)
 	switch base {
 	case ".terraform.lock.hcl", ".terraform-version", ".opentofu-version", ".tool-versions", project.File,
@@ -35,30 +35,58 @@ func harmless(name string) bool {
 
 // reading finds functions that read files, and the directories that their
 // names are made of.
-var reading = regexp.MustCompile(`\b(file|filebase64|filemd5|filesha1|filesha256|filesha512|filebase64sha256|filebase64sha512|fileset|templatefile|` +
+var reading = regexp.MustCompile(`\b(file|fileexists|filebase64|filemd5|filesha1|filesha256|filesha512|filebase64sha256|filebase64sha512|fileset|templatefile|` +
 	`pathexpand|abspath)\s*\(|\bpath\s*\.\s*(module|root|cwd)\b`)
 
-// mayRead reports whether the project's code may read one of some files: it
-// reads files of which the names are not known, or it has a part of the
-// file's name.
-func mayRead(c Change, others []string) bool {
+// mayRead reports whether the project's code may read one of some files. For
+// most it is enough that it reads files, of whatever names, or has a part of
+// the file's name; of quiet ones it must have a name that may be theirs.
+func (r *Reader) mayRead(c Change, others []string) bool {
 	if len(others) == 0 {
 		return false
 	}
 	parts := map[string]bool{}
 	for _, name := range others {
+		if quiet(name) {
+			continue
+		}
 		for part := range strings.SplitSeq(name, "/") {
 			if parts[part] = true; len(parts) > maxOthers {
 				return true
 			}
 		}
 	}
+	files := map[string]*file{}
 	for name, data := range c.After {
-		if isDir(c.Project, path.Dir(name)) && reading.Match(data) {
+		if len(parts) > 0 && isDir(c.Project, path.Dir(name)) && reading.Match(data) {
 			return true
 		}
 		for part := range parts {
 			if bytes.Contains(data, []byte(part)) {
+				return true
+			}
+		}
+		if Reads(c.Project, name) && !r.read(files, c.Project, name, data) {
+			return true
+		}
+	}
+	looks := 0
+	for _, other := range others {
+		places := []string{other}
+		for dir := path.Dir(other); dir != "."; dir = path.Dir(dir) {
+			places = append(places, dir)
+		}
+		places = append(places, ".")
+		for name, f := range files {
+			p := f.paths
+			if p == nil { // JSON
+				if reading.Match(c.After[name]) || bytes.Contains(c.After[name], []byte(path.Base(other))) {
+					return true
+				}
+				continue
+			}
+			looks += len(places) * (1 + len(p.moduleHoles) + len(p.rootHoles) + len(p.anywhere))
+			if looks > maxLooks || p.has(places, path.Dir(name), c.Project.Dir) {
 				return true
 			}
 		}

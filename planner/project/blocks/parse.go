@@ -22,6 +22,7 @@ type file struct {
 	blocks    []block
 	calls     []call
 	variables map[string]string // in a file of variables: prints by name; else nil
+	paths     *paths            // that it names; nil in JSON
 }
 
 // block is one that is compared as a whole.
@@ -29,8 +30,8 @@ type block struct {
 	key   string   // blocks of one key are the same block
 	names []string // what it touches, within the module; nil: anything
 	print string   // equal for two that say the same
-	refs  []string // variables, locals and outputs that it may refer to
-	items []item   // of a resource: what is compared one by one
+	refs  []string // what it may refer to, but for a resource
+	items []item   // of a resource or variable: what is compared one by one
 }
 
 // call is that of a module.
@@ -47,6 +48,8 @@ type item struct {
 	name  string // of the attribute; type of the block
 	expr  hcl.Expression
 	print string
+	inner []item   // of required_providers, for each of them: see sources
+	refs  []string // in a resource: what it may refer to
 }
 
 // body is one in either syntax.
@@ -83,18 +86,19 @@ func parse(name string, data []byte, variables bool) *file {
 	}
 	var bodies []body
 	var attributes []item
+	var named *paths
 	var ok bool
 	if strings.HasSuffix(name, ".json") {
 		bodies, attributes, ok = parseJSON(name, data, variables)
 	} else {
-		bodies, attributes, ok = parseNative(name, data)
+		bodies, attributes, named, ok = parseNative(name, data)
 		// Terraform takes only one of them.
 		ok = ok && (variables && bodies == nil || !variables && attributes == nil)
 	}
 	if !ok {
 		return nil
 	}
-	f := &file{}
+	f := &file{paths: named}
 	if variables {
 		f.variables = map[string]string{}
 		for _, a := range attributes {
@@ -113,25 +117,25 @@ func parse(name string, data []byte, variables bool) *file {
 	return f
 }
 
-func parseNative(name string, data []byte) ([]body, []item, bool) {
+func parseNative(name string, data []byte) ([]body, []item, *paths, bool) {
 	parsed, diags := hclsyntax.ParseConfig(data, name, hcl.InitialPos)
 	if diags.HasErrors() {
-		return nil, nil, false
+		return nil, nil, nil, false
 	}
 	root, ok := parsed.Body.(*hclsyntax.Body)
 	if !ok {
-		return nil, nil, false
+		return nil, nil, nil, false
 	}
 	all, diags := hclsyntax.LexConfig(data, name, hcl.InitialPos)
 	if diags.HasErrors() {
-		return nil, nil, false
+		return nil, nil, nil, false
 	}
 	tokens := tokens(all)
 	var bodies []body
 	for _, b := range root.Blocks {
 		bodies = append(bodies, body{kind: b.Type, labels: b.Labels, items: tokens.items(b.Body, b.CloseBraceRange.Start.Byte)})
 	}
-	return bodies, tokens.items(&hclsyntax.Body{Attributes: root.Attributes}, len(data)), true
+	return bodies, tokens.items(&hclsyntax.Body{Attributes: root.Attributes}, len(data)), pathsIn(root), true
 }
 
 func parseJSON(name string, data []byte, variables bool) (bodies []body, attributes []item, ok bool) {
@@ -176,7 +180,11 @@ func jsonItems(data []byte, b hcl.Body) ([]item, bool) {
 		if err := json.Compact(&text, expr.Range().SliceBytes(data)); err != nil {
 			return nil, false
 		}
-		items = append(items, item{name, expr, text.String()})
+		i := item{name: name, expr: expr, print: text.String()}
+		if name == "required_providers" {
+			i.inner = sourcesJSON(text.Bytes())
+		}
+		items = append(items, i)
 	}
 	return items, true
 }
@@ -200,15 +208,20 @@ func (f *file) add(b body) {
 	two = two && isName(b.labels[0]) && isName(b.labels[1])
 	switch {
 	case b.kind == "resource" && two:
-		f.block(address, join(b.items))
-		f.blocks[len(f.blocks)-1].items = b.items
+		items := slices.Clone(b.items)
+		for i := range items {
+			items[i].refs = refers(items[i].print)
+		}
+		f.blocks = append(f.blocks, block{key: address, names: []string{address}, print: join(items), items: items})
 	case (b.kind == "data" || b.kind == "ephemeral" || b.kind == "action") && two, b.kind == "check" && one:
 		f.block(b.kind+"."+address, join(b.items))
 	case b.kind == "variable" && one:
 		// The rest of it makes no difference to values.
-		f.block("var."+address, join(slices.DeleteFunc(slices.Clone(b.items), func(i item) bool {
+		items := slices.DeleteFunc(slices.Clone(b.items), func(i item) bool {
 			return i.name != "default" && i.name != "type" && i.name != "nullable"
-		})))
+		})
+		f.block("var."+address, join(items))
+		f.blocks[len(f.blocks)-1].items = items
 	case b.kind == "output" && one:
 		f.block("output."+address, join(b.items, "description"))
 	case b.kind == "module" && one:
@@ -219,15 +232,39 @@ func (f *file) add(b body) {
 			f.block("local."+i.name, i.print)
 		}
 	case b.kind == "terraform":
-		// What of it says only which versions are wanted, and where the state is, is no cause of a difference.
-		if text := join(b.items, "required_version", "required_providers", "backend", "cloud"); text != "" {
-			f.blocks = append(f.blocks, block{key: b.kind, print: text})
-		}
+		f.settings(b)
 	case b.kind == "moved" || b.kind == "removed" || b.kind == "import":
 		text := join(b.items)
-		f.blocks = append(f.blocks, block{key: b.kind + "\x00" + text, names: spoken(b.items), print: text})
+		spoke := block{key: b.kind + "\x00" + text, names: spoken(b.items), print: text}
+		if b.kind == "import" {
+			spoke.refs = refers(join(b.items, "to"))
+		}
+		f.blocks = append(f.blocks, spoke)
 	default:
-		f.blocks = append(f.blocks, block{key: "\x00" + b.kind, print: address + "\x00" + join(b.items)})
+		text := address + "\x00" + join(b.items)
+		f.blocks = append(f.blocks, block{key: "\x00" + b.kind, print: text, refs: refers(text)})
+	}
+}
+
+// settings adds a terraform block. Which versions are wanted is no cause of a
+// difference; where providers and the state come from may be one of any.
+func (f *file) settings(b body) {
+	var rest []item
+	for _, i := range b.items {
+		switch {
+		case i.name == "required_version":
+		case i.name == "required_providers" && i.inner != nil:
+			for _, provider := range i.inner {
+				if provider.print != "" {
+					f.blocks = append(f.blocks, block{key: i.name + "\x00" + provider.name, print: provider.print})
+				}
+			}
+		default:
+			rest = append(rest, i)
+		}
+	}
+	if text := join(rest); text != "" {
+		f.blocks = append(f.blocks, block{key: b.kind, print: text, refs: refers(text)})
 	}
 }
 
@@ -250,9 +287,8 @@ func (f *file) call(b body) {
 			c.source, c.open = strings.ReplaceAll(text, `\`, "/"), !ok
 		case "version":
 			c.version, _ = literal(i.expr)
-		default:
-			c.args[i.name] = refers(i.print)
 		}
+		c.args[i.name] = refers(i.print)
 	}
 	f.calls = append(f.calls, c)
 }

@@ -26,7 +26,11 @@ func (t tokens) items(b *hclsyntax.Body, end int) []item {
 		starts = append(starts, start{at: a.SrcRange.Start.Byte, item: item{name: name, expr: a.Expr}})
 	}
 	for _, inner := range b.Blocks {
-		starts = append(starts, start{at: inner.TypeRange.Start.Byte, item: item{name: inner.Type}, block: true})
+		i := item{name: inner.Type}
+		if i.name == "required_providers" {
+			i.inner = t.sources(inner.Body)
+		}
+		starts = append(starts, start{at: inner.TypeRange.Start.Byte, item: i, block: true})
 	}
 	slices.SortFunc(starts, func(a, b start) int { return cmp.Compare(a.at, b.at) })
 	for i := range starts {
@@ -165,27 +169,4 @@ func withoutKeys(address string) string {
 		}
 	}
 	return out.String()
-}
-
-var (
-	references = regexp.MustCompile(`\b(var|local)\x00?\.\x00?([\p{L}\p{N}_-]+)`)
-	outputs    = regexp.MustCompile(`\bmodule\x00?\.\x00?([\p{L}\p{N}_-]+)(\x00?\[[^\[\]]*\])?(?:\x00?\.\x00?([\p{L}\p{N}_-]+))?`)
-)
-
-// refers returns the variables, locals and outputs of modules that a print
-// may refer to: "var.a", "local.a", "module.a.out", or "module.a.*" where it
-// is not clear which.
-func refers(text string) []string {
-	var names []string
-	for _, m := range references.FindAllStringSubmatch(text, -1) {
-		names = append(names, m[1]+"."+m[2])
-	}
-	for _, m := range outputs.FindAllStringSubmatch(text, -1) {
-		if m[3] == "" {
-			m[3] = "*"
-		}
-		names = append(names, "module."+m[1]+"."+m[3])
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"weir/planner/project"
+	"weir/planner/project/module"
 )
 
 // tree is a project as its files stand after a change.
@@ -20,10 +21,27 @@ type tree struct {
 
 // directory is what all files of one say.
 type directory struct {
-	calls  []call
-	users  map[string][]string // by what they refer to: addresses of blocks within
-	passes map[string][]pass   // by what they refer to: arguments of calls
-	args   map[string]map[string]bool
+	calls      []call
+	users      map[string][]user          // by what they refer to, as refers names it
+	attributes map[string]map[string]bool // what is referred to of a resource ("aws_vpc.a") or module: "id", "*"
+	set        map[string]map[string]bool // by resource: arguments that it sets
+	passes     map[string][]pass          // by what they refer to: arguments of calls
+	args       map[string]map[string]bool // by name of the call: arguments that it surely has
+	fallback   map[string]bool            // variables ("a") that may have their default although a value is passed
+}
+
+func newDirectory() *directory {
+	return &directory{
+		users: map[string][]user{}, attributes: map[string]map[string]bool{}, set: map[string]map[string]bool{},
+		passes: map[string][]pass{}, args: map[string]map[string]bool{}, fallback: map[string]bool{},
+	}
+}
+
+// user is a block that refers to something.
+type user struct {
+	key   string
+	names []string // nil: anything
+	item  string   // of a resource: the argument that does
 }
 
 // pass is an argument of a module call.
@@ -55,9 +73,10 @@ func (r *Reader) tree(p project.Project, files map[string][]byte) *tree {
 		}
 		dir := path.Dir(name)
 		if t.dirs[dir] == nil {
-			t.dirs[dir] = &directory{users: map[string][]string{}, passes: map[string][]pass{}, args: map[string]map[string]bool{}}
+			t.dirs[dir] = newDirectory()
 		}
-		t.dirs[dir].add(read[name])
+		_, instead := files[module.Instead(name)]
+		t.dirs[dir].add(read[name], !instead && !module.IsTofu(name))
 	}
 	if !t.follow() {
 		return nil
@@ -65,25 +84,53 @@ func (r *Reader) tree(p project.Project, files map[string][]byte) *tree {
 	return t
 }
 
-func (d *directory) add(f *file) {
+// add adds what a file says; surely, if either program reads it.
+func (d *directory) add(f *file, surely bool) {
 	d.calls = append(d.calls, f.calls...)
 	for _, b := range f.blocks {
-		if len(b.names) != 1 || b.key != b.names[0] || strings.HasPrefix(b.key, "module.") || strings.HasPrefix(b.key, "var.") {
+		kind, name, _ := strings.Cut(b.key, ".")
+		switch {
+		case kind == "module": // see passes
 			continue
+		case kind == "var":
+			if slices.ContainsFunc(b.items, func(i item) bool { return i.name == "nullable" }) {
+				d.fallback[name] = true
+			}
+			continue
+		case b.items != nil && d.set[b.key] == nil:
+			d.set[b.key] = map[string]bool{}
 		}
-		for _, name := range b.refs {
-			d.users[name] = append(d.users[name], b.key)
+		for _, i := range b.items {
+			d.set[b.key][i.name] = true
+			d.refer(i.refs, user{b.key, b.names, i.name})
 		}
+		d.refer(b.refs, user{key: b.key, names: b.names})
 	}
 	for _, c := range f.calls {
 		if d.args[c.name] == nil {
 			d.args[c.name] = map[string]bool{}
 		}
 		for arg, refs := range c.args {
-			d.args[c.name][arg] = true
+			d.args[c.name][arg] = d.args[c.name][arg] || surely
 			for _, name := range refs {
+				d.refer([]string{name}, user{})
 				d.passes[name] = append(d.passes[name], pass{c.name, arg})
 			}
+		}
+	}
+}
+
+// refer notes what a block refers to; the zero user is a call.
+func (d *directory) refer(refs []string, by user) {
+	for _, name := range refs {
+		i := strings.LastIndexByte(name, '.')
+		of, attribute := name[:i], name[i+1:]
+		if d.attributes[of] == nil {
+			d.attributes[of] = map[string]bool{}
+		}
+		d.attributes[of][attribute] = true
+		if by.key != "" {
+			d.users[name] = append(d.users[name], by)
 		}
 	}
 }
