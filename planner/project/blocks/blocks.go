@@ -79,8 +79,8 @@ func isVariables(p project.Project, name string) bool {
 //     what was touched of that may decide the value;
 //   - a block within a module, or with a value from one, that such a changed
 //     default or output takes part in;
-//   - what an import block or the source of a module call with a changed value
-//     is about.
+//   - what an import block with a changed value is about, and a module with one
+//     in its source, version or depends_on.
 //
 // Blocks moved, removed and import touch the addresses that they name. A
 // module that is called several times has its blocks once for each path of

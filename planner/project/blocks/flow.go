@@ -179,7 +179,12 @@ func (f *flow) pass(v value, p pass) {
 	switch p.name {
 	case "source", "version":
 		f.found[v.at.path+"module."+p.call] = true
-	case "count", "for_each", "depends_on", "providers":
+	case "depends_on":
+		// Data sources within are read after what they depend on, which a plan
+		// tells of their values only.
+		f.found[v.at.path+"module."+p.call] = true
+		return
+	case "count", "for_each", "providers":
 		if v.silent {
 			f.found[v.at.path+"module."+p.call] = true
 		}

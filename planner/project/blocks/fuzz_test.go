@@ -23,9 +23,11 @@ func FuzzChanged(f *testing.F) {
 	f.Add("module \"a\" {\n  source = \"./\"\n}\n", "module \"a\" {\n  source = \"./m\"\n  x = module.b[*].c\n}\n", "main.tf")
 	f.Add("data \"a\" \"b\" {\n  x = a ? -1 : \"%{if b}c%{endif}\"\n}\n", "provider \"a\" {\n}\n", "main.tf")
 	f.Add(`{"locals": {"a": "${var.b}"}}`, `{"locals": [{"a": 1}], "//": 1, "import": {"to": "a.b[0]"}}`, "main.tf.json")
+	f.Add("resource \"a\" \"b\" {\n  x = 1\n  y {\n  }\n}\nlocals {\n  c = a.b.x\n}\n", "resource \"a\" \"b\" {\n  x = 2\n}\nlocals {\n  c = a.b.x\n}\n", "main.tf")
+	f.Add("terraform {\n  required_providers {\n    a = { source = \"x/a\" }\n  }\n}\n", "terraform {\n  required_providers {\n    a = { version = \"1\" }\n  }\n}\n", "main.tf")
 	f.Add("a = 1\nb = {\n}\n", "a = 2\n", "terraform.tfvars")
 	f.Add(`{"a": 1}`, `{"a": [2]}`, "terraform.tfvars.json")
-	address := regexp.MustCompile(`^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)+$`)
+	address := regexp.MustCompile(`^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)+(#[\p{L}\p{N}_-]+)?$`)
 	f.Fuzz(func(t *testing.T, a, b, name string) {
 		if !slices.Contains([]string{"main.tf", "main.tf.json", "terraform.tfvars", "terraform.tfvars.json"}, name) {
 			return
