@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -279,10 +280,19 @@ func (s *survey) look(ctx context.Context, fence store.Write, due []project.Proj
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.AtOnce)
 	results, faults := make([]Known, len(due)), make([]error, len(due))
+	var overtaken atomic.Bool // what was asked for goes first; its job tells what was found so far, too
 	for i, p := range due {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
+			}
+			first, err := s.Queue.Overtaken(ctx, s.job)
+			if err != nil {
+				return err
+			}
+			if first || overtaken.Load() {
+				overtaken.Store(true)
+				return nil
 			}
 			known, err := s.lookAt(ctx, p)
 			switch {
@@ -297,7 +307,9 @@ func (s *survey) look(ctx context.Context, fence store.Write, due []project.Proj
 			return err
 		})
 	}
-	err = group.Wait()
+	if err = group.Wait(); err == nil && overtaken.Load() {
+		err = work.ErrOvertaken
+	}
 	for i, p := range due {
 		if results[i].version != 0 {
 			s.known[p.ID()] = results[i]

@@ -54,7 +54,9 @@ func (d *Drift) command(ctx context.Context, j work.Job) error {
 		return err
 	}
 	if !may {
-		return say(fmt.Sprintf("%s has no write access to this repository, so `weir drift %s` was not done.", j.Actor, j.Command.Drift.Verb))
+		// Once for each person, so that strangers cannot use up what GitHub
+		// lets weir write.
+		return d.People.Say(ctx, j.Repo, j.Issue, "denied-"+j.Actor, markdown.Text(j.Actor)+" has no write access to this repository, so what was asked for is not done.")
 	}
 	command := *j.Command
 	if !command.Narrows() {

@@ -36,6 +36,7 @@ type Queue interface {
 	Accept(ctx context.Context, delivery string, jobs ...work.Job) (fresh bool, err error)
 	Writes(ctx context.Context, job work.Job) ([]store.Write, error)
 	Fence(ctx context.Context, job work.Job) (store.Write, error)
+	Overtaken(ctx context.Context, job work.Job) (bool, error)
 	Wake()
 }
 

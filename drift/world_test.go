@@ -230,6 +230,8 @@ type queue struct {
 	store    store.Store
 	accepted []work.Job
 	seen     map[string]bool
+
+	overtaken func() bool // nil: never
 }
 
 func fenceKey() store.Key { return store.Key{Partition: "fence", Sort: "job"} }
@@ -245,6 +247,10 @@ func (q *queue) Accept(_ context.Context, delivery string, jobs ...work.Job) (bo
 
 func (q *queue) Writes(context.Context, work.Job) ([]store.Write, error) {
 	return nil, errors.New("not here")
+}
+
+func (q *queue) Overtaken(context.Context, work.Job) (bool, error) {
+	return q.overtaken != nil && q.overtaken(), nil
 }
 
 func (q *queue) Fence(ctx context.Context, _ work.Job) (store.Write, error) {
