@@ -196,10 +196,6 @@ func TestChaos(t *testing.T) {
 		}
 		return
 	}
-	for _, seed := range []uint64{1, 2} {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			t.Parallel()
-			run(t, seed, 40)
-		})
-	}
+	t.Parallel()
+	run(t, 6, 40) // five pull requests that want the same directories, and two deaths
 }

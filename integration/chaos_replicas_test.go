@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,8 +18,8 @@ import (
 type gale struct {
 	*storm
 	c       *cluster
-	spared  *replica // lives on, so that there is always somebody
-	healing sync.WaitGroup
+	spared  *replica     // lives on, so that there is always somebody
+	healing atomic.Int64 // what is to pass by itself, and has not yet
 	held    bool
 }
 
@@ -37,7 +37,7 @@ func newGale(t *testing.T, seed uint64) *gale {
 		mortal: &mortal{world: c.world, again: map[string]bool{}}, rng: rand.New(rand.NewPCG(seed, 1)), approvals: map[string]int{},
 	}}
 	t.Cleanup(func() {
-		g.healing.Wait()
+		g.healed()
 		if t.Failed() {
 			t.Logf("what had happened:\n%s", strings.Join(g.story, "\n"))
 		}
@@ -98,10 +98,19 @@ func (g *gale) victim() *replica {
 
 // soon does something after a time, beside everything else.
 func (g *gale) soon(d time.Duration, do func()) {
-	g.healing.Go(func() {
+	g.healing.Add(1)
+	go func() {
+		defer g.healing.Add(-1)
 		g.pass(d)
 		do()
-	})
+	}()
+}
+
+// healed waits for all that soon has begun. More may begin meanwhile, where a
+// trap is sprung at its last moment.
+func (g *gale) healed() {
+	g.t.Helper()
+	g.c.await("what passes by itself has passed", time.Minute, func() bool { return g.healing.Load() == 0 }, func() string { return "" })
 }
 
 func (g *gale) approve(p *stormy) {
@@ -253,7 +262,7 @@ func (g *gale) heal() {
 			r.cloud.cut()
 		}
 	}
-	g.healing.Wait() // what was to pass by itself
+	g.healed()
 	for _, r := range g.c.replicas {
 		if up, _ := r.state(); !up {
 			g.do(r.start())
@@ -302,7 +311,7 @@ func TestChaosOfReplicas(t *testing.T) {
 		}
 		g.calm()
 	}
-	first := uint64(33)
+	first := uint64(41) // one is killed and one paused, each at a write, while all else goes on
 	if given := os.Getenv("WEIR_CHAOS_SEED"); given != "" {
 		if _, err := fmt.Sscan(given, &first); err != nil {
 			t.Fatal(err)
@@ -311,7 +320,7 @@ func TestChaosOfReplicas(t *testing.T) {
 	long := os.Getenv("WEIR_CHAOS")
 	if long == "" {
 		t.Parallel()
-		run(t, first, 25)
+		run(t, first, 13)
 		return
 	}
 	duration, err := time.ParseDuration(long)

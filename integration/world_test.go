@@ -3,7 +3,11 @@ package integration
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +80,15 @@ type setup struct {
 	sandbox  sandbox.Config
 }
 
+// appKey is the key of every App: making one takes as long as a plan.
+var appKey = sync.OnceValue(func() []byte {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // it never is
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+})
+
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
 	needTerraform(t)
@@ -85,7 +98,7 @@ func newWorld(t *testing.T, s setup) *world {
 	}
 	s.sandbox.Dir = filepath.Join(w.dir, "github")
 	if !s.token {
-		s.sandbox.App = &sandbox.App{}
+		s.sandbox.App = &sandbox.App{Key: appKey()}
 	}
 	s.sandbox.MergeableAtOnce = true
 	box, err := sandbox.Start(s.sandbox)
@@ -238,7 +251,9 @@ func (w *world) startProcess() {
 func (w *world) kill(all bool) {
 	w.t.Helper()
 	if all {
-		// Terraform runs in process groups of its own.
+		// It must not see that they die, which it would tell. Terraform runs in
+		// process groups of its own.
+		_ = syscall.Kill(w.proc.Process.Pid, syscall.SIGSTOP) // it is ours, and not waited for
 		killChildren(w.t, w.proc.Process.Pid)
 	}
 	w.do(w.proc.Process.Kill())
@@ -325,7 +340,7 @@ func (w *world) calls(verb string) int {
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
 	deadline := time.After(60 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
@@ -442,13 +457,16 @@ func (w *world) get(path string) string {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+path, nil)
 	w.do(err)
+	req.Header.Set("Accept-Encoding", "identity") // it is asked for often
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return ""
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	w.do(err)
+	if err != nil {
+		return "" // killed in the middle of its answer
+	}
 	return string(body)
 }
 
