@@ -22,7 +22,7 @@ func (d *delta) some() bool { return len(d.names) > 0 }
 // matter which of them a block stands in, but for override files.
 func differ(dir string, before, after map[string]*file) *delta {
 	d := &delta{names: map[string]bool{}, values: map[string]bool{}}
-	was, is := prints(dir, before), prints(dir, after)
+	was, is := groupsOf(dir, before), groupsOf(dir, after)
 	for _, pair := range [][2]map[string]*group{{was, is}, {is, was}} {
 		for key, g := range pair[0] {
 			other := pair[1][key]
@@ -92,7 +92,7 @@ var meta = map[string]bool{
 	"provisioner": true, "connection": true, "dynamic": true,
 }
 
-func prints(dir string, files map[string]*file) map[string]*group {
+func groupsOf(dir string, files map[string]*file) map[string]*group {
 	groups := map[string]*group{}
 	for name, f := range files {
 		if path.Dir(name) != dir {

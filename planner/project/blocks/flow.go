@@ -114,7 +114,7 @@ func (f *flow) step(v value) {
 	}
 }
 
-// references are the names by which a directory refers to a value, as refers
+// references are the names by which a directory refers to a value, as prints.References
 // names them.
 func (f *flow) references(d *directory, name string) []string {
 	kind, rest, _ := strings.Cut(name, ".")

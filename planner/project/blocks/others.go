@@ -3,11 +3,11 @@ package blocks
 import (
 	"bytes"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"weir/planner/project"
+	"weir/planner/project/blocks/reading"
 	"weir/planner/project/module"
 )
 
@@ -33,11 +33,6 @@ func quiet(name string) bool {
 		strings.HasSuffix(base, ".tfvars") || strings.HasSuffix(base, ".tfvars.json")
 }
 
-// reading finds functions that read files, and the directories that their
-// names are made of.
-var reading = regexp.MustCompile(`\b(file|fileexists|filebase64|filemd5|filesha1|filesha256|filesha512|filebase64sha256|filebase64sha512|fileset|templatefile|` +
-	`pathexpand|abspath)\s*\(|\bpath\s*\.\s*(module|root|cwd)\b`)
-
 // mayRead reports whether the project's code may read one of some files. For
 // most it is enough that it reads files, of whatever names, or has a part of
 // the file's name; of quiet ones it must have a name that may be theirs.
@@ -58,7 +53,7 @@ func (r *Reader) mayRead(c Change, others []string) bool {
 	}
 	files := map[string]*file{}
 	for name, data := range c.After {
-		if len(parts) > 0 && isDir(c.Project, path.Dir(name)) && reading.Match(data) {
+		if len(parts) > 0 && isDir(c.Project, path.Dir(name)) && reading.Any(data) {
 			return true
 		}
 		for part := range parts {
@@ -72,21 +67,15 @@ func (r *Reader) mayRead(c Change, others []string) bool {
 	}
 	looks := 0
 	for _, other := range others {
-		places := []string{other}
-		for dir := path.Dir(other); dir != "."; dir = path.Dir(dir) {
-			places = append(places, dir)
-		}
-		places = append(places, ".")
 		for name, f := range files {
-			p := f.paths
-			if p == nil { // JSON
-				if reading.Match(c.After[name]) || bytes.Contains(c.After[name], []byte(path.Base(other))) {
+			if f.paths == nil { // JSON
+				if reading.Any(c.After[name]) || bytes.Contains(c.After[name], []byte(path.Base(other))) {
 					return true
 				}
 				continue
 			}
-			looks += len(places) * (1 + len(p.moduleHoles) + len(p.rootHoles) + len(p.anywhere))
-			if looks > maxLooks || p.has(places, path.Dir(name), c.Project.Dir) {
+			looks += (1 + strings.Count(other, "/")) * (1 + f.paths.Patterns())
+			if looks > maxLooks || f.paths.May(other, path.Dir(name), c.Project.Dir) {
 				return true
 			}
 		}

@@ -14,6 +14,8 @@ import (
 	hcljson "github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
 
+	"weir/planner/project/blocks/prints"
+	"weir/planner/project/blocks/reading"
 	"weir/planner/project/module"
 )
 
@@ -22,7 +24,7 @@ type file struct {
 	blocks    []block
 	calls     []call
 	variables map[string]string // in a file of variables: prints by name; else nil
-	paths     *paths            // that it names; nil in JSON
+	paths     *reading.Paths    // that it names; nil in JSON
 }
 
 // block is one that is compared as a whole.
@@ -86,7 +88,7 @@ func parse(name string, data []byte, variables bool) *file {
 	}
 	var bodies []body
 	var attributes []item
-	var named *paths
+	var named *reading.Paths
 	var ok bool
 	if strings.HasSuffix(name, ".json") {
 		bodies, attributes, ok = parseJSON(name, data, variables)
@@ -117,7 +119,7 @@ func parse(name string, data []byte, variables bool) *file {
 	return f
 }
 
-func parseNative(name string, data []byte) ([]body, []item, *paths, bool) {
+func parseNative(name string, data []byte) ([]body, []item, *reading.Paths, bool) {
 	parsed, diags := hclsyntax.ParseConfig(data, name, hcl.InitialPos)
 	if diags.HasErrors() {
 		return nil, nil, nil, false
@@ -130,12 +132,12 @@ func parseNative(name string, data []byte) ([]body, []item, *paths, bool) {
 	if diags.HasErrors() {
 		return nil, nil, nil, false
 	}
-	tokens := tokens(all)
+	tokens := tokens{prints.Tokens(all)}
 	var bodies []body
 	for _, b := range root.Blocks {
 		bodies = append(bodies, body{kind: b.Type, labels: b.Labels, items: tokens.items(b.Body, b.CloseBraceRange.Start.Byte)})
 	}
-	return bodies, tokens.items(&hclsyntax.Body{Attributes: root.Attributes}, len(data)), pathsIn(root), true
+	return bodies, tokens.items(&hclsyntax.Body{Attributes: root.Attributes}, len(data)), reading.In(root), true
 }
 
 func parseJSON(name string, data []byte, variables bool) (bodies []body, attributes []item, ok bool) {
@@ -210,7 +212,7 @@ func (f *file) add(b body) {
 	case b.kind == "resource" && two:
 		items := slices.Clone(b.items)
 		for i := range items {
-			items[i].refs = refers(items[i].print)
+			items[i].refs = prints.References(items[i].print)
 		}
 		f.blocks = append(f.blocks, block{key: address, names: []string{address}, print: join(items), items: items})
 	case (b.kind == "data" || b.kind == "ephemeral" || b.kind == "action") && two, b.kind == "check" && one:
@@ -237,12 +239,12 @@ func (f *file) add(b body) {
 		text := join(b.items)
 		spoke := block{key: b.kind + "\x00" + text, names: spoken(b.items), print: text}
 		if b.kind == "import" {
-			spoke.refs = refers(join(b.items, "to"))
+			spoke.refs = prints.References(join(b.items, "to"))
 		}
 		f.blocks = append(f.blocks, spoke)
 	default:
 		text := address + "\x00" + join(b.items)
-		f.blocks = append(f.blocks, block{key: "\x00" + b.kind, print: text, refs: refers(text)})
+		f.blocks = append(f.blocks, block{key: "\x00" + b.kind, print: text, refs: prints.References(text)})
 	}
 }
 
@@ -264,7 +266,7 @@ func (f *file) settings(b body) {
 		}
 	}
 	if text := join(rest); text != "" {
-		f.blocks = append(f.blocks, block{key: b.kind, print: text, refs: refers(text)})
+		f.blocks = append(f.blocks, block{key: b.kind, print: text, refs: prints.References(text)})
 	}
 }
 
@@ -275,7 +277,7 @@ var identifier = regexp.MustCompile(`^[\p{L}\p{N}_-]+$`)
 func isName(text string) bool { return len(text) <= 200 && identifier.MatchString(text) }
 
 func (f *file) block(address, text string) {
-	f.blocks = append(f.blocks, block{key: address, names: []string{address}, print: text, refs: refers(text)})
+	f.blocks = append(f.blocks, block{key: address, names: []string{address}, print: text, refs: prints.References(text)})
 }
 
 func (f *file) call(b body) {
@@ -288,7 +290,7 @@ func (f *file) call(b body) {
 		case "version":
 			c.version, _ = literal(i.expr)
 		}
-		c.args[i.name] = refers(i.print)
+		c.args[i.name] = prints.References(i.print)
 	}
 	f.calls = append(f.calls, c)
 }

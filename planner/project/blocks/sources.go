@@ -21,7 +21,7 @@ func (t tokens) sources(b *hclsyntax.Body) []item {
 		if !ok {
 			text := ""
 			if _, version := literal(expr); !version {
-				text = t.print(expr.Range().Start.Byte, expr.Range().End.Byte)
+				text = t.Print(expr.Range().Start.Byte, expr.Range().End.Byte)
 			}
 			all = append(all, item{name: name, print: text})
 			continue
@@ -44,7 +44,7 @@ func (t tokens) sources(b *hclsyntax.Body) []item {
 				parts = append(parts, "source = "+value)
 				continue
 			}
-			parts = append(parts, t.print(pair.KeyExpr.Range().Start.Byte, end))
+			parts = append(parts, t.Print(pair.KeyExpr.Range().Start.Byte, end))
 		}
 		slices.Sort(parts)
 		all = append(all, item{name: name, print: strings.Join(parts, "\n")})

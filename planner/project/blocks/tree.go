@@ -22,7 +22,7 @@ type tree struct {
 // directory is what all files of one say.
 type directory struct {
 	calls      []call
-	users      map[string][]user          // by what they refer to, as refers names it
+	users      map[string][]user          // by what they refer to, as prints.References names it
 	attributes map[string]map[string]bool // what is referred to of a resource ("aws_vpc.a") or module: "id", "*"
 	set        map[string]map[string]bool // by resource: arguments that it sets
 	passes     map[string][]pass          // by what they refer to: arguments of calls

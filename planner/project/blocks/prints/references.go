@@ -1,4 +1,4 @@
-package blocks
+package prints
 
 import (
 	"regexp"
@@ -15,11 +15,12 @@ var (
 	escaped = regexp.MustCompile(`\\u[0-9a-fA-F]{4}`)
 )
 
-// refers returns what a print may refer to: "var.a", "local.a", "data.a.b",
+// References returns what a print may refer to: "var.a", "local.a", "data.a.b",
 // "ephemeral.a.b", outputs of modules as "module.a.out" and attributes of
 // resources as "aws_vpc.a.id", or "module.a.*" and "aws_vpc.a.*" where it is
-// not clear which. Texts that look like it are among them.
-func refers(text string) []string {
+// not clear which, sorted, each once. Texts that look like it are among them.
+// A print of JSON is the text itself, without formatting.
+func References(text string) []string {
 	if strings.Contains(text, `\u`) {
 		text += "\n" + escaped.ReplaceAllStringFunc(text, func(code string) string {
 			r, err := strconv.ParseUint(code[2:], 16, 16)
@@ -33,7 +34,7 @@ func refers(text string) []string {
 	for _, m := range dotted.FindAllStringSubmatch(text, -1) {
 		names = append(names, reference(m[1], m[2], m[4], m[3] != "")...)
 		if m[3] != "" {
-			names = append(names, refers(m[3])...) // has no brackets in it
+			names = append(names, References(m[3])...) // has no brackets in it
 		}
 	}
 	slices.Sort(names)

@@ -1,4 +1,7 @@
-package blocks
+// Package reading says which files Terraform code reads beside itself. It
+// evaluates nothing: where a name is worked out, it may be any that its known
+// pieces allow.
+package reading
 
 import (
 	"path"
@@ -10,9 +13,21 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// paths are names of files and directories as code has them: hole stands for
+// reads finds functions that read files, and the directories that their names
+// are made of.
+var reads = regexp.MustCompile(`\b(file|fileexists|filebase64|filemd5|filesha1|filesha256|filesha512|filebase64sha256|filebase64sha512|fileset|templatefile|` +
+	`pathexpand|abspath)\s*\(|\bpath\s*\.\s*(module|root|cwd)\b`)
+
+// Any reports whether code of either syntax reads any files at all, or makes
+// names of them.
+func Any(code []byte) bool { return reads.Match(code) }
+
+// maxText is how long the name of a file is at most, in bytes.
+const maxText = 1000
+
+// Paths are names of files and directories as code has them: hole stands for
 // what is not known.
-type paths struct {
+type Paths struct {
 	parts  map[string]bool // parts between slashes of all texts
 	module map[string]bool // relative to the module's directory
 	root   map[string]bool // relative to the project's directory, in which the program runs
@@ -36,10 +51,10 @@ var (
 	workers = regexp.MustCompile(`^(replace|split|join|trim\w*|regex\w*|strcontains|startswith|endswith|format\w*|basename)$`)
 )
 
-// pathsIn finds the paths in a file's code. A name that is put together from
-// pieces is known as far as these stand in one text.
-func pathsIn(root *hclsyntax.Body) *paths {
-	p := &paths{parts: map[string]bool{}, module: map[string]bool{}, root: map[string]bool{}}
+// In finds the paths in a file's code. A name that is put together from pieces
+// is known as far as these stand in one text.
+func In(root *hclsyntax.Body) *Paths {
+	p := &Paths{parts: map[string]bool{}, module: map[string]bool{}, root: map[string]bool{}}
 	done := map[hclsyntax.Node]bool{}
 	_ = hclsyntax.VisitAll(root, func(node hclsyntax.Node) hcl.Diagnostics { // reports what the function does: nothing
 		switch n := node.(type) {
@@ -68,7 +83,7 @@ func pathsIn(root *hclsyntax.Body) *paths {
 }
 
 // call adds what a function reads.
-func (p *paths) call(call *hclsyntax.FunctionCallExpr, done map[hclsyntax.Node]bool) {
+func (p *Paths) call(call *hclsyntax.FunctionCallExpr, done map[hclsyntax.Node]bool) {
 	name := strings.TrimPrefix(call.Name, "core::")
 	switch {
 	case workers.MatchString(name):
@@ -114,14 +129,14 @@ func wraps(call *hclsyntax.FunctionCallExpr) bool {
 }
 
 // literals adds the parts of what stands in a text.
-func (p *paths) literals(text *hclsyntax.TemplateExpr) {
+func (p *Paths) literals(text *hclsyntax.TemplateExpr) {
 	for _, part := range text.Parts {
 		literal, ok := part.(*hclsyntax.LiteralValueExpr)
 		if !ok || literal.Val.Type() != cty.String {
 			continue
 		}
 		for part := range strings.SplitSeq(literal.Val.AsString(), "/") {
-			if part = strings.TrimSpace(part); part != "" && len(part) <= maxPath {
+			if part = strings.TrimSpace(part); part != "" && len(part) <= maxText {
 				p.parts[part] = true
 			}
 		}
@@ -174,7 +189,7 @@ var wild = regexp.MustCompile(`[*?]+|\[[^\]]*\]|\{[^}]*\}`)
 // names reports whether a text may well be the name of a file: it is not so
 // open that it may be any.
 func names(text string) bool {
-	if text == "" || len(text) > maxPath || strings.Contains(text, "\n") || text[0] == '/' {
+	if text == "" || len(text) > maxText || strings.Contains(text, "\n") || text[0] == '/' {
 		return false
 	}
 	if !strings.Contains(text, hole) || strings.HasPrefix(text, inModule) || strings.HasPrefix(text, inRoot) {
@@ -192,11 +207,11 @@ func names(text string) bool {
 var verb = regexp.MustCompile(`%[a-z]`)
 
 // add adds a path.
-func (p *paths) add(text string) {
+func (p *Paths) add(text string) {
 	text = verb.ReplaceAllString(text, hole)
 	exact, holes := p.root, &p.rootHoles
 	switch {
-	case len(text) > maxPath:
+	case len(text) > maxText:
 		p.open = true
 		return
 	case strings.HasPrefix(text, inModule):
@@ -220,20 +235,27 @@ func (p *paths) add(text string) {
 	}
 }
 
-// has reports whether a file may be one of the paths, or within one. places
-// are the names of the file and of the directories around it.
-func (p *paths) has(places []string, module, root string) bool {
-	if p.open || p.parts[path.Base(places[0])] {
+// May reports whether the code reads a file, or a directory around it, or may:
+// it has a name that may be theirs. module and root are the directories of the
+// code and of the project. All three are slash-separated and relative to the
+// repository's root.
+func (p *Paths) May(file, module, root string) bool {
+	if p.open || p.parts[path.Base(file)] {
 		return true
 	}
-	for _, place := range places {
+	for place := file; ; place = path.Dir(place) {
 		inside, below := relative(place, module), relative(place, root)
 		if p.module[inside] || p.root[below] || like(inside, p.moduleHoles) || like(below, p.rootHoles) || like("/"+place, p.anywhere) {
 			return true
 		}
+		if place == "." {
+			return false
+		}
 	}
-	return false
 }
+
+// Patterns is how many names with something unknown in them May goes through.
+func (p *Paths) Patterns() int { return len(p.moduleHoles) + len(p.rootHoles) + len(p.anywhere) }
 
 // relative is a name as seen from a directory; both are relative to the
 // repository's root.
