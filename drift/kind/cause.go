@@ -135,10 +135,13 @@ func (c *classifier) cause(s subject) cause {
 // ever told as somebody else's.
 func (c *classifier) own(s subject) *Touch {
 	t := c.touch(func(t Touch) bool { return t.Pull == c.Own && t.Pull != 0 })
-	if t == nil || t.Blocks == nil && t.onlyVersions() || t.Blocks != nil && !t.changes(s) {
+	switch {
+	case t == nil, t.Blocks == nil && t.onlyVersions():
 		return nil
+	case t.Blocks == nil, t.changes(s), len(t.Blocks) > 0 && slices.Contains(s.from, plan.More):
+		return t
 	}
-	return t
+	return nil
 }
 
 // untold is why something is replaced without an attribute that asks for it:

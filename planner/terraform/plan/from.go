@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxFrom   = 8   // references of one attribute
+	maxFrom   = 40  // references of one attribute
 	maxInputs = 500 // digests of variables
 )
 
@@ -178,8 +178,14 @@ func (t *trail) list() []string {
 	all = slices.DeleteFunc(slices.Clone(all), func(reference string) bool {
 		return slices.ContainsFunc(all, func(other string) bool { return strings.HasPrefix(other, reference+".") })
 	})
-	return all[:min(len(all), maxFrom):min(len(all), maxFrom)]
+	if len(all) > maxFrom {
+		return append(all[:maxFrom:maxFrom], More)
+	}
+	return slices.Clip(all)
 }
+
+// More is the last of references of which there are more than are listed.
+const More = "…"
 
 // steps are the names of a reference, without its keys:
 // `aws_a.b["x.y"].c` is aws_a, b, c.
