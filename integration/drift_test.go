@@ -265,15 +265,20 @@ func TestMergedAndNeverApplied(t *testing.T) {
 // that is removed from the repository is not checked any more.
 func TestChecksThatFail(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{})
+	w := newWorld(t, setup{config: providers(t)})
 	broken := w.project("broken", `resource "terraform_data" "b" { input = var.missing }`)
-	_, err := w.box.Push(sandbox.Change{Repo: repo, Branch: "main", As: "alice", Files: map[string]string{"broken/main.tf": broken}})
+	provider := w.project("provider", "terraform {\n  required_providers {\n    lost = { source = \"hashicorp/lost\" }\n  }\n}\nresource \"lost_thing\" \"a\" {\n}\n")
+	_, err := w.box.Push(sandbox.Change{Repo: repo, Branch: "main", As: "alice", Files: map[string]string{"broken/main.tf": broken, "provider/main.tf": provider}})
 	w.do(err)
 	w.quiet()
 	w.look("")
 	issue := w.issue("broken", func(i sandbox.Issue) bool { return strings.Contains(i.Title, "broken") && i.State == "open" })
 	if !strings.Contains(issue.Body, "failed") || !strings.Contains(issue.Body, "undeclared input variable") {
 		t.Errorf("the issue:\n%s", issue.Body)
+	}
+	issue = w.issue("provider", func(i sandbox.Issue) bool { return strings.Contains(i.Title, "provider") && i.State == "open" })
+	if !strings.Contains(issue.Title, "the check fails") || !strings.Contains(issue.Body, "hashicorp/lost") {
+		t.Errorf("the issue: %s\n%s", issue.Title, issue.Body)
 	}
 	w.issue("prod", func(i sandbox.Issue) bool { return strings.Contains(i.Title, "prod") && i.State == "open" }) // never applied
 	_, err = w.box.Push(sandbox.Change{Repo: repo, Branch: "main", As: "alice", Delete: []string{"broken"}})

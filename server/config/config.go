@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -119,16 +120,36 @@ type Notify struct {
 }
 
 // Environ returns what drift checks see in place of variables of the same name.
+// Credentials are not mixed: where one variable of a family has a place (the
+// family of AWS_PROFILE is AWS_), all others of it are empty, but for those that
+// only say where.
 func (d Drift) Environ(environ []string) map[string]string {
 	variables := map[string]string{}
+	if d.EnvPrefix == "" {
+		return variables
+	}
+	families := map[string]bool{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if own, ok := strings.CutPrefix(name, d.EnvPrefix); ok && own != "" && d.EnvPrefix != "" && !strings.HasPrefix(own, "WEIR_") {
+		if own, ok := strings.CutPrefix(name, d.EnvPrefix); ok && own != "" && !strings.HasPrefix(own, "WEIR_") {
 			variables[own] = value
+			if family, _, ok := strings.Cut(own, "_"); ok && family != "TF" && !places.MatchString(own) {
+				families[family] = true
+			}
+		}
+	}
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		family, _, _ := strings.Cut(name, "_")
+		if _, replaced := variables[name]; families[family] && !replaced && !strings.HasPrefix(name, d.EnvPrefix) && !places.MatchString(name) {
+			variables[name] = ""
 		}
 	}
 	return variables
 }
+
+// places are variables that say where something is, and open nothing.
+var places = regexp.MustCompile(`_(REGION|ZONE|PROJECT|ENVIRONMENT|SUBSCRIPTION_ID|TENANT_ID|CA_BUNDLE)$|_ENDPOINT_URL`)
 
 // Pages protects the pages and /api.
 type Pages struct {

@@ -232,6 +232,31 @@ func TestNotifyFromFiles(t *testing.T) {
 	}
 }
 
+// TestI8_ChecksSeeNoCredentialsOfApplies holds that read-only credentials are not
+// mixed with those that can write.
+func TestI8_ChecksSeeNoCredentialsOfApplies(t *testing.T) {
+	server := []string{
+		"AWS_ACCESS_KEY_ID=w", "AWS_SESSION_TOKEN=w", "AWS_REGION=eu", "AWS_ENDPOINT_URL_S3=s3", "ARM_CLIENT_SECRET=w", "TF_VAR_a=1", "TF_VAR_b=1", "AWSX_TOKEN=w", "PATH=/bin",
+	}
+	for _, tt := range []struct {
+		name  string
+		drift []string
+		want  map[string]string
+	}{
+		{"none", nil, map[string]string{}},
+		{"a key", []string{"DRIFT_AWS_ACCESS_KEY_ID=r", "DRIFT_TF_VAR_a=2"}, map[string]string{"AWS_ACCESS_KEY_ID": "r", "AWS_SESSION_TOKEN": "", "TF_VAR_a": "2"}},
+		{"another place", []string{"DRIFT_AWS_REGION=us"}, map[string]string{"AWS_REGION": "us"}},
+		{"of weir", []string{"DRIFT_WEIR_STORE=x", "DRIFT_=x"}, map[string]string{}},
+	} {
+		if diff := cmp.Diff(tt.want, Drift{EnvPrefix: "DRIFT_"}.Environ(append(slices.Clone(server), tt.drift...))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	if got := (Drift{}).Environ([]string{"DRIFT_AWS_PROFILE=r"}); len(got) > 0 {
+		t.Errorf("without a beginning: %v", got)
+	}
+}
+
 // TestDocs holds docs/configuration.md equal to the struct.
 func TestDocs(t *testing.T) {
 	const file = "../../docs/configuration.md"
