@@ -30,6 +30,8 @@ demo: build ## play the main job on this machine: a sandbox GitHub, real Git, re
 	@scripts/get-terraform --required
 	bin/weir demo
 
+# At the end of each process the race detector waits for a second, if it is not
+# told otherwise.
 .PHONY: test
 test: ## get what the tests need, then vet and run them all
 	@scripts/get-terraform
@@ -39,7 +41,7 @@ test: ## get what the tests need, then vet and run them all
 	@scripts/get-provider
 	go vet $(RACE) $(PKG)
 	@[ -n "$(RACE)" ] || echo '!!! no C compiler: testing without the race detector' >&2
-	go test $(RACE) -parallel 4 -timeout 20m $(PKG)
+	GORACE="$${GORACE:-atexit_sleep_ms=100}" go test $(RACE) -parallel 4 -timeout 20m $(PKG)
 
 .PHONY: chaos
 chaos: ## kill, pause and cut off weir for WEIR_CHAOS (10m); WEIR_CHAOS_SEED plays one again

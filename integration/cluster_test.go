@@ -72,7 +72,7 @@ func newClusterOn(t *testing.T, where *cloud, n int, lease time.Duration, seed u
 		r := &replica{c: c, name: fmt.Sprintf("replica-%d", i), proxy: newProxy(t, endpoint, seed*16+uint64(i)), log: &lockedBuffer{}}
 		tmp := filepath.Join(c.dir, r.name+"-tmp")
 		c.do(os.MkdirAll(tmp, 0o700))
-		r.env = append(slices.Clone(c.env), serveEnv+"=1", leaseEnv+"="+lease.String(), "TMPDIR="+tmp,
+		r.env = append(slices.Clone(c.env), serveEnv+"=1", raceEnv(), leaseEnv+"="+lease.String(), "TMPDIR="+tmp,
 			"WEIR_DATA_DIR="+filepath.Join(c.dir, r.name), "WEIR_PUBLIC_URL="+c.balancer.url(), "WEIR_TERRAFORM_BINARY="+c.script(r.name),
 			"WEIR_STORE=dynamodb://"+table+"?region=eu-west-1&endpoint="+r.proxy.url())
 		if where != nil {
@@ -328,6 +328,9 @@ func (c *cluster) finish() {
 		for _, r := range c.replicas {
 			c.do(os.WriteFile(filepath.Join(dir, strings.ReplaceAll(c.t.Name(), "/", "-")+"-"+r.name), []byte(r.log.String()), 0o600))
 		}
+	}
+	for _, r := range c.replicas {
+		c.raced(r.log)
 	}
 	if c.t.Failed() {
 		for _, r := range c.replicas {

@@ -34,6 +34,10 @@ import (
 // serveEnv makes the test binary be the server: for tests that kill it.
 const serveEnv = "INTEGRATION_SERVE"
 
+// raceEnv gives the race detector of a process what ours was given, such as how
+// long an end takes.
+func raceEnv() string { return "GORACE=" + os.Getenv("GORACE") }
+
 func TestMain(m *testing.M) {
 	if os.Getenv(serveEnv) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -143,6 +147,7 @@ func newWorld(t *testing.T, s setup) *world {
 		w.do(os.WriteFile(w.config, []byte(s.file), 0o600))
 	}
 	t.Cleanup(func() {
+		w.raced(w.log)
 		if t.Failed() {
 			t.Logf("weir's log:\n%s", w.log)
 		}
@@ -156,6 +161,13 @@ func newWorld(t *testing.T, s setup) *world {
 		w.start()
 	}
 	return w
+}
+
+// raced fails the test if a process has logged a data race.
+func (w *world) raced(log *lockedBuffer) {
+	if _, race, found := strings.Cut(log.String(), "WARNING: DATA RACE"); found {
+		w.t.Errorf("data race:%s", race[:min(len(race), 5000)])
+	}
 }
 
 func (w *world) createRepo(name string, files map[string]string) {
@@ -217,7 +229,7 @@ func (w *world) startProcess() {
 	self, err := os.Executable()
 	w.do(err)
 	cmd := exec.Command(self)
-	cmd.Env = append(slices.Clone(w.env), serveEnv+"=1")
+	cmd.Env = append(slices.Clone(w.env), serveEnv+"=1", raceEnv())
 	if w.url != "" { // the same port again, so that deliveries find it
 		cmd.Env = append(cmd.Env, "WEIR_LISTEN="+strings.TrimPrefix(w.url, "http://"))
 	}

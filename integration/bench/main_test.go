@@ -144,7 +144,7 @@ func tiny(t *testing.T) (*bench, *strings.Builder) {
 			starts: 1, records: 60, limits: []int{2}, idle: 10 * time.Millisecond, resources: 20, plans: 2, rest: 10 * time.Millisecond,
 			locks: 1, jobs: 12, job: time.Millisecond, lease: time.Second, night: 4, atOnce: []int{1}, held: 34, samples: 1, sizes: []int{1, 2},
 		},
-		serve: []string{self, "server"}, environ: []string{serveEnv + "=1"}, terraform: terraform, dir: t.TempDir(), log: &log,
+		serve: []string{self, "server"}, environ: []string{serveEnv + "=1", "GORACE=" + os.Getenv("GORACE")}, terraform: terraform, dir: t.TempDir(), log: &log,
 	}, &log
 }
 
