@@ -15,7 +15,7 @@ CHAOS ?= Chaos|ReplicaAtEachWrite
 # The race detector needs cgo and a C compiler; CI must have both. Not expanded
 # before a recipe asks for it. go vet gets it too, so that everything is compiled
 # once and not twice.
-RACE = $(shell if [ -n "$$CI" ] || { [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null; }; then echo -race; fi)
+RACE = $(shell if [ -n "$${CI:-}" ] || { [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null; }; then echo -race; fi)
 
 .PHONY: help
 help: ## list the targets
