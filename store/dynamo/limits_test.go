@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -71,11 +70,12 @@ func TestLargestCommit(t *testing.T) {
 	}
 }
 
-// More than a transaction may read comes from one moment all the same.
+// More than a transaction may read comes from one moment all the same: a commit
+// that changes the first record and the last is made where a reading in halves
+// is between the two.
 func TestLargeGetIsOneMoment(t *testing.T) {
 	t.Parallel()
-	raw := create(t)
-	s, writer := open(t, raw), open(t, raw)
+	p, s, writer := throughProxy(t)
 	keys := make([]store.Key, 12) // more than a transaction reads
 	put := func(seed byte, expect func(int) store.Version) error {
 		writes := make([]store.Write, 2)
@@ -95,32 +95,28 @@ func TestLargeGetIsOneMoment(t *testing.T) {
 	if err := put(0, func(int) store.Version { return 0 }); err != nil {
 		t.Fatal(err)
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for n := byte(1); n < 3; n++ {
-			select {
-			case <-stop:
-				return
-			case <-time.After(30 * time.Millisecond):
-			}
-			if err := put(n, func(at int) store.Version { return get(t, writer, keys[at]).Version }); err != nil {
+	var commits byte
+	p.inject(func(operation string, n int) fault {
+		// All of it is refused, and once more; the halves are the third and the
+		// fourth request, and from then on two of each three.
+		if operation == "TransactGetItems" && n == 4 {
+			commits++
+			if err := put(commits, func(at int) store.Version { return get(t, writer, keys[at]).Version }); err != nil {
 				t.Error(err)
 			}
 		}
+		return pass
 	})
-	for range 2 {
-		records, err := s.Get(t.Context(), keys...)
-		if err != nil {
-			t.Error(err)
-			break
-		}
-		if !bytes.Equal(records[0].Body, records[len(keys)-1].Body) || records[6].Version == 0 {
-			t.Error("Get saw half of a commit")
-		}
+	records, err := s.Get(t.Context(), keys...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	close(stop)
-	wg.Wait()
+	if n := p.count("TransactGetItems"); commits != 1 || n != 10 {
+		t.Errorf("%d commits during %d requests, want one in ten: all, and three readings", commits, n)
+	}
+	if !bytes.Equal(records[0].Body, records[len(keys)-1].Body) || !bytes.Equal(records[0].Body, noise(commits, store.MaxBody)) || records[6].Version == 0 {
+		t.Error("Get saw half of a commit")
+	}
 }
 
 // Many goroutines of several processes' stores, on two records at once.
