@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/integration/sandbox"
 	"weir/webhook"
@@ -378,12 +379,31 @@ func TestApplyOnMerge(t *testing.T) {
 	// Merged without an approval: told, kept, and applied once approved.
 	q := w.pull("hasty", map[string]string{"prod/main.tf": w.project("prod", resource("three"))})
 	w.comment(q, "plan", "three")
+	w.quiet()
 	w.merge(q)
 	w.comment(q, "unlocked", "prod")
 	w.owner("prod", q.Number)
 	w.review("bob", q, "APPROVE")
 	w.owner("prod", 0)
 	if !strings.Contains(w.stateOf("prod"), `"three"`) {
+		t.Error("not applied after the approval")
+	}
+}
+
+// A merge that ends the plan's job after GitHub took its comment, and before
+// weir knows: an approval of what everybody can read is not lost for ever.
+func TestI10_MergedBeforeItsPlanIsKnownToBeTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{files: map[string]string{"weir.yaml": "version: 1\napply: merge\n", "prod/main.tf": ""}})
+	w.box.Fault(sandbox.Rule{Method: http.MethodPost, Route: "/repos/{owner}/{repo}/issues/*/comments", Effect: true, Delay: time.Minute})
+	p := w.pull("hasty", map[string]string{"prod/main.tf": w.project("prod", resource("two"))})
+	w.comment(p, "plan", "two")
+	w.merge(p)
+	w.quiet()
+	w.owner("prod", p.Number)
+	w.review("bob", p, "APPROVE")
+	w.owner("prod", 0)
+	if !strings.Contains(w.stateOf("prod"), `"two"`) {
 		t.Error("not applied after the approval")
 	}
 }

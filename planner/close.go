@@ -107,6 +107,9 @@ func (t *task) applyMerged(ctx context.Context, again bool) error {
 		if err := t.save(ctx); err != nil {
 			return err
 		}
+		if t.rec.ToldJob != t.rec.PlanJob { // the merge took the place of that job
+			return t.follow(ctx, work.Plan, "merged before its plan was told")
+		}
 	}
 	decision, err := t.gate(ctx, policy.ByMerge, nil, false)
 	if err != nil {
