@@ -14,10 +14,10 @@ import (
 // that grows with their size only; the test would take minutes otherwise.
 func TestHostileFiles(t *testing.T) {
 	large := func(begin, piece, end string) string {
-		return begin + strings.Repeat(piece, (module.MaxSize/32-len(begin)-len(end))/len(piece)) + end
+		return begin + strings.Repeat(piece, (module.MaxSize/48-len(begin)-len(end))/len(piece)) + end
 	}
 	var locals, chain strings.Builder
-	for i := range 4_000 {
+	for i := range 3_000 {
 		fmt.Fprintf(&locals, "a%d = local.a0\n", i+1)
 		fmt.Fprintf(&chain, "a%d = local.a%d\n", i+1, i)
 	}
@@ -39,7 +39,7 @@ func TestHostileFiles(t *testing.T) {
 		"many locals of one": {"locals {\n" + locals.String() + "}\n", "locals {\n  a0 = 1\n}\n"},
 		"a chain of locals":  {"locals {\n" + chain.String() + "}\n", "locals {\n  a0 = 1\n}\n"},
 		"many of many": {
-			"locals {\n" + strings.Repeat("  a = [local.b, local.c]\n}\nlocals {\n", 2000) + "}\n",
+			"locals {\n" + strings.Repeat("  a = [local.b, local.c]\n}\nlocals {\n", 1500) + "}\n",
 			"locals {\n  b = 1\n  c = 1\n}\n",
 		},
 	} {

@@ -161,13 +161,13 @@ func TestPeopleTakeTurnsOnAnIssue(t *testing.T) {
 	}
 }
 
-// A thousand commands of strangers keep nobody else from being served, and the
+// Hundreds of commands of strangers keep nobody else from being served, and the
 // first that is not done is told, once.
 func TestI10_StrangersKeepNobodyWaiting(t *testing.T) {
 	var l Line
 	l.Push(asked("stranger", "first"), noon)
 	l.Claim(0, "w")
-	for i := range 1000 {
+	for i := range 300 {
 		l.Push(asked("stranger", fmt.Sprint("s", i)), noon)
 	}
 	l.Push(asked("maintainer", "m"), noon)
@@ -263,9 +263,13 @@ func TestI10_IssueModel(t *testing.T) {
 					answers++
 				}
 			}
-			body, err := json.Marshal(l)
-			if err != nil || len(body) > 350<<10 || answers > 1 {
-				t.Fatalf("%d bytes and %d answers, %v", len(body), answers, err)
+			if answers > 1 {
+				t.Fatalf("%d answers", answers)
+			}
+			if n%8 == 7 { // what is too much stays so for a while
+				if body, err := json.Marshal(l); err != nil || len(body) > 350<<10 {
+					t.Fatalf("%d bytes, %v", len(body), err)
+				}
 			}
 			for who, ids := range waiting {
 				if !slices.IsSorted(ids) {
