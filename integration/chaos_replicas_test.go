@@ -320,7 +320,7 @@ func TestChaosOfReplicas(t *testing.T) {
 	long := os.Getenv("WEIR_CHAOS")
 	if long == "" {
 		t.Parallel()
-		run(t, first, 13)
+		run(t, first, 10)
 		return
 	}
 	duration, err := time.ParseDuration(long)

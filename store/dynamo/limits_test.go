@@ -121,7 +121,7 @@ func TestLargeGetIsOneMoment(t *testing.T) {
 
 // Many goroutines of several processes' stores, on two records at once.
 func TestContention(t *testing.T) {
-	const stores, workers, each = 4, 32, 4
+	const stores, workers, each = 4, 16, 3
 	raw := create(t)
 	all := make([]*dynamo.Store, stores)
 	for i := range all {
